@@ -1,0 +1,143 @@
+/**
+ * SEAM. All that a protocol knows of the product: it hands over who signs in and what they send, and is told what
+ * to do. No policy, no analysis and no log is visible from here. Implemented in gateway/gate.ts.
+ */
+import type { MaskPlan, ResultColumn } from '../masking/masker.ts';
+
+export type UpstreamName = string;
+
+/** `secret` is a token or a Cordon credential; it is never logged and never kept after signing in. */
+export interface Credentials {
+  readonly protocol: 'postgres' | 'mysql';
+  readonly user: string;
+  readonly secret: string;
+  readonly database: string;
+  readonly clientAddress: string;
+  readonly tls: boolean;
+  readonly applicationName: string;
+}
+
+/** How an upstream is reached. The password leaves the process in its authentication exchange only. */
+export interface UpstreamTarget {
+  readonly name: UpstreamName;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: UpstreamTls;
+}
+/** PEM texts. `require` encrypts without checking who answers. */
+export interface UpstreamTls {
+  readonly mode: 'disable' | 'require' | 'verify-ca' | 'verify-full';
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
+
+/** Why a statement is not going to run; becomes the protocol's own error. */
+export interface Refused {
+  readonly effect: 'refuse';
+  /** 42501 unless the text is no SQL at all (42601). */
+  readonly sqlState: string;
+  readonly message: string;
+  /** `reason: <code>; decision: <id>` */
+  readonly detail: string;
+  readonly hint: string;
+  /** 1-based character position in the client's text. */
+  readonly position: number | null;
+}
+
+/** Leave to run one text. */
+export interface Admitted {
+  readonly effect: 'allow';
+  readonly route: UpstreamName;
+  /** Send this in place of the client's text; null: the client's bytes unchanged. */
+  readonly text: string | null;
+  /** Statements in the text, in order: a simple Query may hold several. At least 1, 0 for an empty text. */
+  readonly statements: number;
+  /** A tagged column is in play: the relay has to see the result's metadata before any row, and call `plan`. When
+   *  false the relay still calls `plan` wherever metadata comes by in any case. */
+  readonly watched: boolean;
+  /** The statement may change what names or literals mean (search_path, current database, sql_mode) or the catalog: run no
+   *  further text until it has completed and `Session.refreshed` was called. */
+  readonly settles: boolean;
+  /** The statements' kinds are such that COPY may follow; false here means that a CopyIn/CopyOutResponse is a breach. */
+  readonly copies: boolean;
+  /**
+   * The mask plan for the result of statement `index` (0-based); null: rows go through verbatim. A refusal means
+   * that the two witnesses contradict each other: nothing of the result may be delivered, the session ends.
+   */
+  plan(columns: readonly ResultColumn[], index: number): MaskPlan | null | Refused;
+  /** Statement `index` ended. `error`: SQLSTATE or error number, null when it succeeded. Called once for each index that ran. */
+  completed(index: number, rows: number, bytes: number, error: string | null): void;
+}
+export type Admission = Admitted | Refused;
+
+/** What the upstream says of the session's state after a settling statement or at its start. */
+export interface SessionState {
+  /** PostgreSQL: current_schemas(true). MySQL: the current database, or none. */
+  readonly path: readonly string[];
+}
+
+/** One signed-in client: one principal for life. */
+export interface GateSession {
+  readonly id: string;
+  /** Where the session's first upstream connection goes. */
+  readonly home: UpstreamName;
+  target(upstream: UpstreamName): UpstreamTarget;
+  /** Told at the start, after each settling statement, and when a transaction ends in which one ran. */
+  refreshed(state: SessionState): void;
+  /** The open transaction's upstream, null when it ends: routes are pinned meanwhile. */
+  pinned(upstream: UpstreamName | null): void;
+  /**
+   * Analyzes and decides a whole text (Query, Parse, COM_QUERY, COM_STMT_PREPARE). When it allows, the decision is
+   * already in the journal. Answers at once unless the catalog has to be read or a person asked; `signal`
+   * ends the wait (cancel, disconnect).
+   */
+  admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission>;
+  /** Each execution of a prepared text is decided again; the same Admitted comes back while nothing has changed, with
+   *  a journal entry of its own. A route or text other than at prepare is a refusal. */
+  readmit(prepared: Admitted, signal: AbortSignal): Admission | Promise<Admission>;
+  /** A message or command that is refused for what it is (FunctionCall, COM_PROCESS_KILL): journals it and words the refusal. */
+  refuseMessage(name: string): Refused;
+  /** The limits of this session (bytes, counts). */
+  readonly limits: SessionLimits;
+  closed(): void;
+}
+export interface SessionLimits {
+  /** A client message or command larger than this closes the session. */
+  readonly messageBytesMax: number;
+  readonly preparedMax: number;
+  readonly portalsMax: number;
+}
+
+/** A sign-in that failed. The client hears nothing but that it failed; the audit knows why. `sign_in` is the identity's
+ *  fault, `database` an unknown name or no role for it, `unavailable` ours (limits, upstream down). */
+export interface SignInRefused {
+  readonly effect: 'refuse';
+  readonly fault: 'sign_in' | 'database' | 'unavailable';
+  readonly message: string;
+}
+
+export interface Gate {
+  signIn(credentials: Credentials, session: SessionControl): Promise<GateSession | SignInRefused>;
+}
+
+/** What the gateway may do to a running session. */
+export interface SessionControl {
+  /** Ends it with the protocol's administrator-shutdown error (57P01 / 1053). */
+  kill(reason: string): void;
+  /** Drain: end as soon as no statement and no transaction is open. */
+  drain(): void;
+}
+
+/** One listener's settings, as the protocols need them. */
+export interface ListenerSettings {
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Cleartext passwords without TLS from loopback addresses. */
+  readonly allowCleartextLoopback: boolean;
+  readonly handshakeTimeoutMs: number;
+  /** Bytes a client may send before it is signed in. */
+  readonly handshakeBytesMax: number;
+}
