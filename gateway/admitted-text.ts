@@ -1,0 +1,93 @@
+/** Leave to run one text once: plans the masks of its results and journals its completion. */
+
+import type { MaskPlan, ResultColumn } from '../masking/masker.ts';
+import { planMasks } from '../masking/plan.ts';
+import type { Admitted, Refused } from '../protocols/gate.ts';
+import type { DecidedText } from './decide-text.ts';
+import type { LiveSession } from './gate-session.ts';
+import { refusedBy, sessionDrift } from './refusals.ts';
+
+export class AdmittedText implements Admitted {
+  readonly effect = 'allow' as const;
+  readonly decided: DecidedText;
+  /** The client's text. */
+  readonly original: string;
+  readonly #session: LiveSession;
+  readonly #firstId: number;
+  readonly #startedAt: number;
+
+  constructor(
+    session: LiveSession,
+    decided: DecidedText,
+    original: string,
+    firstId: number,
+    startedAt: number,
+  ) {
+    this.#session = session;
+    this.decided = decided;
+    this.original = original;
+    this.#firstId = firstId;
+    this.#startedAt = startedAt;
+  }
+
+  get route(): string {
+    return this.decided.route.name;
+  }
+  get text(): string | null {
+    return this.decided.text;
+  }
+  get statements(): number {
+    return this.decided.statements.length;
+  }
+  get watched(): boolean {
+    return this.decided.masks.size > 0;
+  }
+  get settles(): boolean {
+    return this.decided.settles;
+  }
+  get copies(): boolean {
+    return false;
+  }
+
+  plan(columns: readonly ResultColumn[], index: number): MaskPlan | null | Refused {
+    const { decided } = this;
+    const statement = decided.statements[index];
+    const rows = statement?.kind === 'analyzed' && returnsRows.has(statement.statementKind);
+    const plan = planMasks({
+      columns,
+      outputs: rows ? statement.outputs : null,
+      masks: decided.masks,
+      catalog: decided.catalog,
+      key: this.#session.state.maskKey,
+    });
+    if (plan === null || !('contradiction' in plan)) return plan;
+    return refusedBy(
+      sessionDrift(
+        `the server's description of the result contradicts the statement: ${plan.contradiction}`,
+        'sign in again; if it stays, tell the operator',
+      ),
+      null,
+      this.#session.statementId(this.#firstId + index),
+    );
+  }
+
+  completed(index: number, rows: number, bytes: number, error: string | null): void {
+    const { state } = this.#session;
+    if (this.decided.ddl && error === null) state.catalogs.markStale(this.decided.route.name);
+    const template = this.#session.templatesFor(this.decided).completed[index];
+    if (!template) return;
+    const now = state.now();
+    const duration = Math.max(0, Math.round((now - this.#startedAt) * 1000));
+    const statement_id = this.#session.statementId(this.#firstId + index);
+    state.audit.defer(
+      template,
+      now,
+      error === null
+        ? { statement_id, rows, bytes, duration_us: duration }
+        : { statement_id, rows, bytes, error, duration_us: duration },
+    );
+  }
+}
+
+/** Kinds whose result columns are the statement's own outputs; others (EXPLAIN, SHOW) return text of the server's. */
+const returnsRows = new Set(['select', 'insert', 'update', 'delete', 'merge']);

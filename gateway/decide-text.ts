@@ -1,0 +1,312 @@
+/**
+ * From a text to what is decided of it: analysis against the right upstream's catalog, a decision for each
+ * statement, one route for all. Both steps are cached; a hit costs a map look-up or two. No I/O but catalog reads.
+ */
+import type { MaskMethod } from '../masking/masker.ts';
+import { decide } from '../policy/decide.ts';
+import type { Decision, Path, Principal, RouteOption } from '../policy/decision.ts';
+import type { Policy } from '../policy/load.ts';
+import type { Analysis, Analyzer } from '../sql/analyzer.ts';
+import type { Catalog } from '../sql/catalog.ts';
+import { applyRewrites } from '../sql/rewrite.ts';
+import type { Effect, Statement } from '../sql/statement.ts';
+import { BoundedCache } from './bounded-cache.ts';
+import type { Catalogs } from './catalogs.ts';
+import type { Database, Upstream } from './config.ts';
+
+/** Who asks and from where, as far as a decision depends on it. */
+export interface Asker {
+  readonly principal: Principal;
+  readonly database: Database;
+  readonly path: Path;
+  /** Effective schemas or current database. */
+  readonly names: readonly string[];
+  readonly pinned: string | null;
+}
+
+/** What was decided of one text. Immutable and shared by all sessions that ask the same. */
+export interface DecidedText {
+  readonly statements: readonly Statement[];
+  /** One for each statement; all allow, or at least one does not. */
+  readonly decisions: readonly Decision[];
+  readonly allowed: boolean;
+  readonly route: Upstream;
+  readonly catalog: Catalog;
+  /** What to send instead of the client's text; null: the text itself. */
+  readonly text: string | null;
+  readonly masks: ReadonlyMap<string, MaskMethod>;
+  /** Names or the catalog may be others afterwards. */
+  readonly settles: boolean;
+  readonly ddl: boolean;
+  readonly decidedAt: number;
+}
+
+/** Decisions depend on the time (a transfer's end date): none is used for longer than this. */
+const decisionAgeMaxMs = 1000;
+const cachedTextLengthMax = 512;
+
+export function maskKeyOf(schema: string, table: string, column: string): string {
+  return `${schema}\u0000${table}\u0000${column}`;
+}
+
+interface CachedAnalysis {
+  readonly text: string;
+  readonly analysis: Analysis;
+}
+
+/** Everything decided under one policy, epoch of catalogs, principal, path and names. */
+export class DecisionCache {
+  readonly byText: BoundedCache<DecidedText>;
+  readonly byShape: BoundedCache<DecidedText>;
+  constructor(max: number) {
+    this.byText = new BoundedCache(max);
+    this.byShape = new BoundedCache(max);
+  }
+}
+
+export interface DeciderParts {
+  readonly catalogs: Catalogs;
+  readonly analyzers: Readonly<Record<'postgres' | 'mysql', Analyzer>>;
+  readonly now: () => number;
+  readonly cacheMax: number;
+}
+
+export class TextDecider {
+  readonly #parts: DeciderParts;
+  /** Per catalog snapshot and names: dropped with the snapshot. */
+  readonly #analyses = new WeakMap<Catalog, Map<string, BoundedCache<CachedAnalysis>>>();
+
+  constructor(parts: DeciderParts) {
+    this.#parts = parts;
+  }
+
+  /** From the cache, or null. The hot path: no promise, nothing allocated but the shape on a miss of the text. */
+  cached(cache: DecisionCache, protocol: 'postgres' | 'mysql', text: string): DecidedText | null {
+    const oldest = this.#parts.now() - decisionAgeMaxMs;
+    if (text.length <= cachedTextLengthMax) {
+      const hit = cache.byText.get(text);
+      if (hit) return hit.decidedAt >= oldest ? hit : null;
+    }
+    const shape = this.#parts.analyzers[protocol].shapeOf(text);
+    if (shape === null) return null;
+    const hit = cache.byShape.get(shape);
+    return hit && hit.decidedAt >= oldest ? hit : null;
+  }
+
+  /** Decides anew and fills the cache. Null: a catalog has to be read first (see `prepareCatalogs`). */
+  decide(policy: Policy, asker: Asker, text: string, cache: DecisionCache): DecidedText | null {
+    const decided = this.#decideOverRoutes(policy, asker, text);
+    if (!decided) return null;
+    const cacheable = decided.statements.every((statement) => statement.kind === 'analyzed');
+    if (cacheable) {
+      if (text.length <= cachedTextLengthMax) cache.byText.set(text, decided);
+      const literalsFree = decided.statements.every((s) => s.kind === 'analyzed' && s.literals === 'free');
+      const shape =
+        literalsFree && decided.text === null
+          ? this.#parts.analyzers[asker.database.protocol].shapeOf(text)
+          : null;
+      if (shape !== null) cache.byShape.set(shape, decided);
+    }
+    return decided;
+  }
+
+  /** Reads what `decide` may need. Upstreams that can't be read are left out, but the first must be there. */
+  async prepareCatalogs(asker: Pick<Asker, 'database' | 'pinned'>): Promise<void> {
+    const [first, ...others] = candidates(asker);
+    if (first) await this.#parts.catalogs.ensure(first);
+    await Promise.allSettled(others.map((upstream) => this.#parts.catalogs.ensure(upstream)));
+  }
+
+  #decideOverRoutes(policy: Policy, asker: Asker, text: string): DecidedText | null {
+    let best: DecidedText | null = null;
+    for (const upstream of candidates(asker)) {
+      const catalog = this.#parts.catalogs.current(upstream);
+      if (!catalog) {
+        // The first upstream's names are the database's: without them nothing can be said.
+        if (!best) return null;
+        continue;
+      }
+      const decided = this.#decideAgainst(policy, asker, text, upstream, catalog);
+      if (decided.allowed) {
+        if (decided.route.name === upstream.name) return decided;
+        const routed = this.#parts.catalogs.current(decided.route);
+        if (!routed) return null;
+        // What the home upstream's catalog says of a table that lives elsewhere has to hold there as well.
+        return this.#decideAgainst(
+          policy,
+          { ...asker, pinned: decided.route.name },
+          text,
+          decided.route,
+          routed,
+        );
+      }
+      best ??= decided;
+      if (!decided.decisions.some((decision) => decision.because.reasons.includes('unknown_name')))
+        return best;
+    }
+    return best;
+  }
+
+  #decideAgainst(
+    policy: Policy,
+    asker: Asker,
+    text: string,
+    upstream: Upstream,
+    catalog: Catalog,
+  ): DecidedText {
+    const routes = asker.database.upstreams.map(routeOption);
+    let found = this.#analyze(asker, text, catalog);
+    const decideAll = (pinned: string | null): Decision[] => {
+      const decisions: Decision[] = [];
+      let held = pinned;
+      for (const statement of found.analysis.statements) {
+        const decision = decide(
+          policy,
+          {
+            principal: asker.principal,
+            database: asker.database.name,
+            routes,
+            pinned: held,
+            path: asker.path,
+          },
+          statement,
+          catalog,
+          this.#parts.now(),
+        );
+        decisions.push(decision);
+        // One text goes to one upstream.
+        if (decision.effect === 'allow' && found.analysis.statements.length > 1) held = decision.route;
+      }
+      return decisions;
+    };
+    let decisions = decideAll(asker.pinned);
+    if (asker.pinned === null && found.analysis.statements.length > 1 && !decisions.every(isAllow)) {
+      for (const route of routes) {
+        const pinned = decideAll(route.upstream);
+        if (pinned.every(isAllow)) decisions = pinned;
+      }
+    }
+    const allowed = decisions.every(isAllow);
+    const routeName = decisions.find(isAllow)?.route ?? asker.pinned ?? upstream.name;
+    const route = asker.database.upstreams.find((candidate) => candidate.name === routeName) ?? upstream;
+    const masks = new Map<string, MaskMethod>();
+    const rewrites = [];
+    for (const decision of decisions) {
+      if (decision.effect !== 'allow') continue;
+      for (const mask of decision.masks)
+        masks.set(maskKeyOf(mask.schema, mask.table, mask.column), mask.mask);
+      rewrites.push(...decision.rewrites);
+    }
+    if (rewrites.length > 0 && found.text !== text) {
+      // Spans belong to the text that they were found in.
+      found = {
+        text,
+        analysis: this.#parts.analyzers[asker.database.protocol].analyze(text, catalog, {
+          path: asker.names,
+        }),
+      };
+      return this.#decideAgainstFresh(policy, asker, found, upstream, catalog);
+    }
+    const effects = found.analysis.statements.flatMap((s): readonly Effect[] =>
+      s.kind === 'analyzed' ? s.effects : [],
+    );
+    return {
+      statements: found.analysis.statements,
+      decisions,
+      allowed,
+      route,
+      catalog,
+      text:
+        allowed && rewrites.length > 0
+          ? applyRewrites(text, rewrites, quoteFor(asker.database.protocol))
+          : null,
+      masks,
+      settles: effects.some((effect) => settling(effect)),
+      ddl: effects.some((effect) => effect.kind === 'ddl'),
+      decidedAt: this.#parts.now(),
+    };
+  }
+
+  #decideAgainstFresh(
+    policy: Policy,
+    asker: Asker,
+    found: CachedAnalysis,
+    upstream: Upstream,
+    catalog: Catalog,
+  ): DecidedText {
+    this.#analysesOf(catalog, asker.names).set(found.analysis.shape, found);
+    return this.#decideAgainst(policy, asker, found.text, upstream, catalog);
+  }
+
+  #analyze(asker: Asker, text: string, catalog: Catalog): CachedAnalysis {
+    const analyzer = this.#parts.analyzers[asker.database.protocol];
+    const cache = this.#analysesOf(catalog, asker.names);
+    const shape = analyzer.shapeOf(text);
+    if (shape !== null) {
+      const hit = cache.get(shape);
+      if (hit && (hit.text === text || literalsAreFree(hit.analysis))) return hit;
+    }
+    const found = { text, analysis: analyzer.analyze(text, catalog, { path: asker.names }) };
+    if (shape !== null && found.analysis.statements.every((statement) => statement.kind === 'analyzed'))
+      cache.set(shape, found);
+    return found;
+  }
+
+  #analysesOf(catalog: Catalog, names: readonly string[]): BoundedCache<CachedAnalysis> {
+    let byNames = this.#analyses.get(catalog);
+    if (!byNames) {
+      byNames = new Map();
+      this.#analyses.set(catalog, byNames);
+    }
+    const key = names.join('\u0000');
+    let cache = byNames.get(key);
+    if (!cache) {
+      if (byNames.size >= 64) byNames.clear();
+      cache = new BoundedCache(this.#parts.cacheMax);
+      byNames.set(key, cache);
+    }
+    return cache;
+  }
+}
+
+/** The upstreams whose catalogs may answer, in order. */
+function candidates(asker: Pick<Asker, 'database' | 'pinned'>): readonly Upstream[] {
+  const { upstreams } = asker.database;
+  return asker.pinned === null ? upstreams : upstreams.filter((upstream) => upstream.name === asker.pinned);
+}
+
+function isAllow(decision: Decision): decision is Extract<Decision, { effect: 'allow' }> {
+  return decision.effect === 'allow';
+}
+
+function literalsAreFree(analysis: Analysis): boolean {
+  return analysis.statements.every(
+    (statement) => statement.kind === 'analyzed' && statement.literals === 'free',
+  );
+}
+
+function routeOption(upstream: Upstream): RouteOption {
+  return { upstream: upstream.name, region: upstream.region, kind: upstream.kind };
+}
+
+const namingSettings = new Set(['search_path', 'sql_mode', 'all', 'role', 'session_authorization', 'schema']);
+
+function settling(effect: Effect): boolean {
+  return (
+    effect.kind === 'ddl' ||
+    effect.kind === 'use_database' ||
+    effect.kind === 'temporary' ||
+    (effect.kind === 'set' && namingSettings.has(effect.name.toLowerCase()))
+  );
+}
+
+/** True when a later statement of the same text could mean something else after this one. */
+export function changesMeaning(statement: Statement): boolean {
+  return statement.kind === 'analyzed' && statement.effects.some(settling);
+}
+
+export function quoteFor(protocol: 'postgres' | 'mysql'): (identifier: string) => string {
+  return protocol === 'postgres'
+    ? (identifier) => `"${identifier.replaceAll('"', '""')}"`
+    : (identifier) => `\`${identifier.replaceAll('`', '``')}\``;
+}

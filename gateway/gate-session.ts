@@ -1,0 +1,431 @@
+/** One signed-in client as the protocols see it: admits its texts, journals each decision first, plans masks. */
+import { AuditUnavailable, type EventTemplate } from '../audit/event.ts';
+import type { Because, Principal, Region } from '../policy/decision.ts';
+import type { Policy } from '../policy/load.ts';
+import type {
+  Admission,
+  Credentials,
+  GateSession,
+  Refused,
+  SessionControl,
+  SessionState,
+  UpstreamTarget,
+} from '../protocols/gate.ts';
+import { AdmittedText } from './admitted-text.ts';
+import type { Database } from './config.ts';
+import { type Asker, changesMeaning, type DecidedText, DecisionCache } from './decide-text.ts';
+import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
+import type { GatewayState, OpenSession } from './state.ts';
+
+export interface Opening {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly database: Database;
+  readonly credentials: Credentials;
+  readonly client: Region | null;
+  readonly control: SessionControl;
+}
+
+/** The journal's constant parts for one decided text in one session; one for each statement. */
+export interface TextTemplates {
+  readonly decided: readonly EventTemplate[];
+  readonly completed: readonly EventTemplate[];
+}
+
+const templatesMax = 500;
+
+export class LiveSession implements GateSession {
+  readonly id: string;
+  readonly home: string;
+  readonly limits;
+  readonly state: GatewayState;
+  readonly #opening: Opening;
+  readonly #open: OpenSession;
+  readonly #principalKey: string;
+  #names: readonly string[] = [];
+  #pinned: string | null = null;
+  /** DDL ran in the open transaction: what the catalog says is not what the transaction sees. */
+  #catalogMoved = false;
+  #cache: DecisionCache | null = null;
+  #cacheEpoch = -1;
+  #cachePolicy: Policy | null = null;
+  #templates = new Map<DecidedText, TextTemplates>();
+  #nextStatement = 1;
+  #closed = false;
+
+  static open(
+    state: GatewayState,
+    opening: Opening,
+  ): LiveSession | { effect: 'refuse'; fault: 'unavailable'; message: string } {
+    const session = new LiveSession(state, opening);
+    try {
+      state.audit.append(
+        state.audit.template({
+          ...session.#common(),
+          event: 'session.opened',
+          groups: opening.principal.groups,
+          decision: 'allow',
+          reasons: ['ok'],
+          policy_version: state.policy.version,
+        }),
+        state.now(),
+        {},
+      );
+    } catch (error) {
+      if (!(error instanceof AuditUnavailable)) throw error;
+      return { effect: 'refuse', fault: 'unavailable', message: auditUnavailable.message };
+    }
+    state.sessions.set(session.id, session.#open);
+    return session;
+  }
+
+  private constructor(state: GatewayState, opening: Opening) {
+    this.state = state;
+    this.#opening = opening;
+    this.id = opening.id;
+    // One of a database's upstreams always exists: the configuration is refused otherwise.
+    this.home = opening.database.upstreams[0]!.name;
+    const { limits } = state.config;
+    this.limits = {
+      messageBytesMax: limits.message_bytes_max,
+      preparedMax: limits.prepared_max,
+      portalsMax: limits.portals_max,
+    };
+    const { principal } = opening;
+    this.#principalKey = JSON.stringify([
+      principal.issuer,
+      principal.subject,
+      principal.groups,
+      opening.client,
+      opening.database.name,
+    ]);
+    this.#open = {
+      id: opening.id,
+      principal,
+      database: opening.database.name,
+      protocol: opening.database.protocol,
+      clientAddress: opening.credentials.clientAddress,
+      clientRegion: opening.client,
+      openedAt: state.now(),
+      statements: 0,
+      control: opening.control,
+    };
+  }
+
+  target(upstream: string): UpstreamTarget {
+    const found = this.#opening.database.upstreams.find((candidate) => candidate.name === upstream);
+    if (!found) throw new Error(`${upstream} is not an upstream of ${this.#opening.database.name}`);
+    return found;
+  }
+
+  refreshed(session: SessionState): void {
+    this.#names = session.path;
+    this.#cache = null;
+  }
+
+  pinned(upstream: string | null): void {
+    if (upstream === this.#pinned) return;
+    if (upstream === null && this.#catalogMoved && this.#pinned !== null) {
+      // A read of the catalog made meanwhile did not see what the transaction has only now committed.
+      this.state.catalogs.markStale(this.#pinned);
+      this.#catalogMoved = false;
+    }
+    this.#pinned = upstream;
+    this.#cache = null;
+  }
+
+  admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
+    const decided = this.#decide(text);
+    return decided ? this.#admitDecided(decided, text, phase) : this.#admitAfterReading(text, phase, signal);
+  }
+
+  readmit(prepared: AdmittedText, signal: AbortSignal): Admission | Promise<Admission> {
+    const again = this.#decide(prepared.original);
+    if (again) return this.#readmitDecided(prepared, again);
+    return this.#admitAfterReading(prepared.original, 'query', signal, prepared);
+  }
+
+  refuseMessage(name: string): Refused {
+    const because: Because = {
+      reasons: ['channel_refused'],
+      rules: [],
+      message: `${name} is not handled by this gateway`,
+      hint: 'send the statement as SQL text',
+    };
+    return this.#refuseUnanalyzed(because, name);
+  }
+
+  closed(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.state.sessions.delete(this.id);
+    const { audit } = this.state;
+    audit.defer(audit.template({ ...this.#common(), event: 'session.closed' }), this.state.now(), {
+      duration_us: Math.round((this.state.now() - this.#open.openedAt) * 1000),
+    });
+  }
+
+  /** The templates of a decided text, made once in a session. */
+  templatesFor(decided: DecidedText): TextTemplates {
+    let templates = this.#templates.get(decided);
+    if (!templates) {
+      if (this.#templates.size >= templatesMax) this.#templates.clear();
+      templates = this.#makeTemplates(decided);
+      this.#templates.set(decided, templates);
+    }
+    return templates;
+  }
+
+  #decide(text: string): DecidedText | null {
+    const { state } = this;
+    const cache = this.#currentCache();
+    const { protocol } = this.#opening.database;
+    return (
+      state.decider.cached(cache, protocol, text) ??
+      state.decider.decide(state.policy, this.#asker(), text, cache)
+    );
+  }
+
+  #currentCache(): DecisionCache {
+    const { state } = this;
+    if (this.#cache && this.#cacheEpoch === state.catalogs.epoch && this.#cachePolicy === state.policy)
+      return this.#cache;
+    const key = `${state.policy.version}\n${state.catalogs.epoch}\n${this.#pinned ?? ''}\n${this.#names.join(',')}\n${this.#principalKey}`;
+    let cache = state.decisionCaches.get(key);
+    if (!cache) {
+      cache = new DecisionCache(state.config.limits.cached_statements_max);
+      state.decisionCaches.set(key, cache);
+    }
+    this.#cache = cache;
+    this.#cacheEpoch = state.catalogs.epoch;
+    this.#cachePolicy = state.policy;
+    return cache;
+  }
+
+  #asker(): Asker {
+    return {
+      principal: this.#opening.principal,
+      database: this.#opening.database,
+      path: { gateway: this.state.config.region, client: this.#opening.client },
+      names: this.#names,
+      pinned: this.#pinned,
+    };
+  }
+
+  #admitDecided(
+    decided: DecidedText,
+    text: string,
+    phase: 'query' | 'prepare',
+  ): Admission | Promise<Admission> {
+    if (!decided.allowed && decided.statements.some(isUnknownName))
+      return this.#admitAfterUnknownName(decided, text);
+    return this.#answer(decided, text, phase);
+  }
+
+  #readmitDecided(prepared: AdmittedText, again: DecidedText): Admission {
+    const same = prepared.decided;
+    if (
+      again !== same &&
+      again.allowed &&
+      (again.route.name !== same.route.name || again.text !== same.text)
+    ) {
+      return this.#refuseUnanalyzed(
+        sessionDrift(
+          'the prepared statement was made under other rules: it would now go another way or read other rows',
+          'prepare the statement again',
+        ),
+        shapeOf(again),
+      );
+    }
+    return this.#answer(again, prepared.original, 'query');
+  }
+
+  /** Journals the decision, then hands it out. */
+  #answer(decided: DecidedText, text: string, _phase: 'query' | 'prepare'): Admission {
+    const drift = decided.allowed ? this.#driftIn(decided) : null;
+    if (drift) return this.#refuseUnanalyzed(drift, shapeOf(decided));
+    const { state } = this;
+    const firstId = this.#nextStatement;
+    this.#nextStatement += Math.max(1, decided.statements.length);
+    this.#open.statements += decided.statements.length;
+    const templates = this.templatesFor(decided);
+    const at = state.now();
+    try {
+      for (let i = 0; i < templates.decided.length; i++) {
+        const more: { statement_id: string; sql?: string } = { statement_id: this.statementId(firstId + i) };
+        if (state.config.audit.sql === 'full') more.sql = text;
+        state.audit.append(templates.decided[i]!, at, more);
+      }
+    } catch (error) {
+      if (!(error instanceof AuditUnavailable)) throw error;
+      return refusedBy(auditUnavailable, null, this.statementId(firstId));
+    }
+    if (!decided.allowed) {
+      const at = decided.decisions.findIndex((decision) => decision.effect !== 'allow');
+      return refusedBy(
+        becauseOf(decided.decisions[at]!),
+        decided.statements[at]!,
+        this.statementId(firstId + at),
+      );
+    }
+    if (decided.ddl && this.#pinned !== null) this.#catalogMoved = true;
+    return new AdmittedText(this, decided, text, firstId, at);
+  }
+
+  statementId(number: number): string {
+    return `${this.id}-${number}`;
+  }
+
+  /** Within one text or one transaction, names may come to mean something that the catalog does not know yet. */
+  #driftIn(decided: DecidedText): Because | null {
+    const { statements } = decided;
+    for (let i = 1; i < statements.length; i++) {
+      const earlier = statements.slice(0, i).some(changesMeaning);
+      if (earlier && !isSessionOnly(statements[i]!)) {
+        return sessionDrift(
+          'a statement earlier in the same text changes the catalog or what names mean',
+          'send the statements one by one',
+        );
+      }
+    }
+    if (this.#catalogMoved && decided.masks.size > 0) {
+      return sessionDrift(
+        'the open transaction has changed the catalog, and the statement reads a table with masked columns',
+        'commit first',
+      );
+    }
+    return null;
+  }
+
+  async #admitAfterReading(
+    text: string,
+    phase: 'query' | 'prepare',
+    signal: AbortSignal,
+    prepared?: AdmittedText,
+  ): Promise<Admission> {
+    try {
+      await this.state.decider.prepareCatalogs(this.#asker());
+    } catch {
+      return this.#refuseUnanalyzed(
+        sessionDrift(
+          "the upstream's catalog can't be read just now, so names can't be resolved",
+          'try again later',
+        ),
+        '?',
+      );
+    }
+    signal.throwIfAborted();
+    const decided = this.#decide(text);
+    if (!decided) {
+      return this.#refuseUnanalyzed(
+        sessionDrift('the catalog of the upstream of this statement can not be read', 'try again later'),
+        '?',
+      );
+    }
+    return prepared ? this.#readmitDecided(prepared, decided) : this.#admitDecided(decided, text, phase);
+  }
+
+  async #admitAfterUnknownName(first: DecidedText, text: string): Promise<Admission> {
+    let decided = first;
+    const { upstreams } = this.#opening.database;
+    const read = await Promise.allSettled(
+      upstreams.map((upstream) => this.state.catalogs.refreshForUnknownName(upstream)),
+    );
+    if (read.some((result) => result.status === 'fulfilled' && result.value))
+      decided = this.#decide(text) ?? first;
+    return this.#answer(decided, text, 'query');
+  }
+
+  #refuseUnanalyzed(because: Because, shape: string): Refused {
+    const { audit } = this.state;
+    const id = this.statementId(this.#nextStatement++);
+    try {
+      audit.append(
+        audit.template({
+          ...this.#common(),
+          event: 'statement.decided',
+          shape,
+          decision: 'refuse',
+          reasons: because.reasons,
+          rules: because.rules,
+          policy_version: this.state.policy.version,
+        }),
+        this.state.now(),
+        { statement_id: id },
+      );
+    } catch (error) {
+      if (!(error instanceof AuditUnavailable)) throw error;
+    }
+    return refusedBy(because, null, id);
+  }
+
+  #common() {
+    const { principal, database, credentials, client } = this.#opening;
+    return {
+      session_id: this.id,
+      database: database.name,
+      protocol: database.protocol,
+      subject: principal.subject,
+      issuer: principal.issuer,
+      client_address: credentials.clientAddress,
+      client_region: client ?? '',
+      gateway_region: this.state.config.region,
+    } as const;
+  }
+
+  #makeTemplates(decided: DecidedText): TextTemplates {
+    const { audit } = this.state;
+    const common = this.#common();
+    const { groups } = this.#opening.principal;
+    const decidedTemplates: EventTemplate[] = [];
+    const completed: EventTemplate[] = [];
+    decided.statements.forEach((statement, index) => {
+      const decision = decided.decisions[index]!;
+      const because = becauseOf(decision);
+      const route = decision.effect === 'allow' ? decided.route : null;
+      const facts = {
+        ...common,
+        ...(route ? { upstream: route.name, upstream_region: route.region } : {}),
+        statement_kind: statement.kind === 'analyzed' ? statement.statementKind : 'opaque',
+        shape: statement.shape,
+      };
+      decidedTemplates.push(
+        audit.template({
+          ...facts,
+          event: 'statement.decided',
+          groups,
+          roles: decision.roles,
+          tables: decision.tables,
+          data_regions: [...new Set([...decision.regionsRead, ...decision.regionsWritten])],
+          decision: decided.allowed ? 'allow' : 'refuse',
+          reasons: decided.allowed || decision.effect !== 'allow' ? because.reasons : ['ok'],
+          rules: because.rules,
+          policy_version: decision.policyVersion,
+          masked_columns:
+            decision.effect === 'allow'
+              ? decision.masks.map((mask) => `${mask.schema}.${mask.table}.${mask.column}`)
+              : [],
+        }),
+      );
+      completed.push(audit.template({ ...facts, event: 'statement.completed' }));
+    });
+    return { decided: decidedTemplates, completed };
+  }
+}
+
+function isUnknownName(statement: DecidedText['statements'][number]): boolean {
+  return statement.kind === 'opaque' && statement.reason === 'unknown_name';
+}
+
+function isSessionOnly(statement: DecidedText['statements'][number]): boolean {
+  return (
+    statement.kind === 'analyzed' &&
+    (statement.statementKind === 'set' ||
+      statement.statementKind === 'transaction' ||
+      statement.statementKind === 'ddl')
+  );
+}
+
+function shapeOf(decided: DecidedText): string {
+  return decided.statements.map((statement) => statement.shape).join('; ');
+}

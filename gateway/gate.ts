@@ -1,0 +1,100 @@
+/** Signs clients in: token to principal, place of the client, database, roles, limits; then a GateSession. */
+import { randomBytes } from 'node:crypto';
+import { IdentityError } from '../identity/oidc.ts';
+import type { Principal } from '../policy/decision.ts';
+import { rolesOf } from '../policy/roles.ts';
+import type { Credentials, Gate, GateSession, SessionControl, SignInRefused } from '../protocols/gate.ts';
+import { LiveSession } from './gate-session.ts';
+import type { GatewayState } from './state.ts';
+
+export function createGate(state: GatewayState): Gate {
+  return {
+    async signIn(credentials, control): Promise<GateSession | SignInRefused> {
+      const session = await signIn(state, credentials, control);
+      return session;
+    },
+  };
+}
+
+async function signIn(
+  state: GatewayState,
+  credentials: Credentials,
+  control: SessionControl,
+): Promise<GateSession | SignInRefused> {
+  const id = randomBytes(9).toString('base64url');
+  const opened = {
+    session_id: id,
+    database: credentials.database,
+    protocol: credentials.protocol,
+    client_address: credentials.clientAddress,
+  };
+  const refuse = (
+    fault: SignInRefused['fault'],
+    error: string,
+    message: string,
+    principal?: Principal,
+  ): SignInRefused => {
+    const template = state.audit.template({
+      ...opened,
+      event: 'session.opened',
+      decision: 'refuse',
+      reasons:
+        fault === 'database'
+          ? [error === 'no_role' ? 'no_role' : 'unknown_database']
+          : fault === 'unavailable'
+            ? ['limit']
+            : [],
+      gateway_region: state.config.region,
+      policy_version: state.policy.version,
+      ...(principal
+        ? { subject: principal.subject, issuer: principal.issuer, groups: principal.groups }
+        : {}),
+      error,
+    });
+    state.audit.defer(template, state.now(), {});
+    return { effect: 'refuse', fault, message };
+  };
+
+  if (state.draining) return refuse('unavailable', 'draining', 'the gateway is shutting down');
+  if (state.sessions.size >= state.config.limits.sessions_max) {
+    return refuse('unavailable', 'sessions_max', 'too many sessions');
+  }
+  let principal: Principal;
+  try {
+    principal = await state.verify(credentials.secret);
+  } catch (error) {
+    const code = error instanceof IdentityError ? error.code : 'verification_failed';
+    return refuse('sign_in', code, 'sign-in failed');
+  }
+  let ofSubject = 0;
+  for (const open of state.sessions.values()) if (open.principal.subject === principal.subject) ofSubject++;
+  if (ofSubject >= state.config.limits.sessions_per_subject_max) {
+    return refuse('unavailable', 'sessions_per_subject_max', 'too many sessions of this identity', principal);
+  }
+  const database = state.config.databases.get(credentials.database);
+  if (!database || database.protocol !== credentials.protocol) {
+    return refuse(
+      'database',
+      'unknown_database',
+      `database "${credentials.database}" does not exist here`,
+      principal,
+    );
+  }
+  if (rolesOf(state.policy, principal, database.name).length === 0) {
+    return refuse('database', 'no_role', `database "${credentials.database}" does not exist here`, principal);
+  }
+  const claimed =
+    principal.region !== null && state.policy.hasRegion(principal.region) ? principal.region : null;
+  const client = claimed ?? state.regionOf(credentials.clientAddress);
+  try {
+    await state.decider.prepareCatalogs({ database, pinned: null });
+  } catch {
+    return refuse(
+      'unavailable',
+      'upstream',
+      `the upstream of database "${database.name}" can't be reached`,
+      principal,
+    );
+  }
+  return LiveSession.open(state, { id, principal, database, credentials, client, control });
+}

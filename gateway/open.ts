@@ -1,0 +1,104 @@
+/** Builds the gateway's state from its configuration: policy, parsers, verifier, catalogs, audit, keys. */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openAuditLog } from '../audit/journal.ts';
+import { createNetworks } from '../identity/networks.ts';
+import { createOidcVerifier } from '../identity/oidc.ts';
+import { loadPolicy, type Policy } from '../policy/load.ts';
+import type { SourceError } from '../policy/source.ts';
+import { readMysqlCatalog } from '../protocols/mysql/catalog.ts';
+import { readPostgresCatalog } from '../protocols/postgres/catalog.ts';
+import type { Analyzer } from '../sql/analyzer.ts';
+import { mysqlAnalyzer } from '../sql/mysql/analyze.ts';
+import { postgresAnalyzer } from '../sql/postgres/analyze.ts';
+import { BoundedCache } from './bounded-cache.ts';
+import { Catalogs } from './catalogs.ts';
+import type { Config, Upstream } from './config.ts';
+import { TextDecider } from './decide-text.ts';
+import type { GatewayState } from './state.ts';
+
+const decisionContextsMax = 256;
+
+export type PolicyRead =
+  | { readonly ok: true; readonly policy: Policy }
+  | { readonly ok: false; readonly errors: readonly SourceError[] };
+
+/** Reads and checks the policy file, also against the configuration's databases. */
+export function readPolicy(config: Pick<Config, 'policyFile'>): PolicyRead {
+  let text: string;
+  try {
+    text = readFileSync(config.policyFile, 'utf8');
+  } catch (error) {
+    const message = `can't be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`;
+    return { ok: false, errors: [{ file: config.policyFile, line: 1, column: 1, message }] };
+  }
+  return loadPolicy(text, config.policyFile);
+}
+
+export async function loadAnalyzers(): Promise<Record<'postgres' | 'mysql', Analyzer>> {
+  return { postgres: await postgresAnalyzer(), mysql: mysqlAnalyzer() };
+}
+
+export function openCatalogs(timeoutMs: number, now: () => number): Catalogs {
+  return new Catalogs(readCatalog, now, timeoutMs);
+}
+
+async function readCatalog(upstream: Upstream, version: number, signal: AbortSignal) {
+  const read = upstream.protocol === 'postgres' ? readPostgresCatalog : readMysqlCatalog;
+  return (await read(upstream, version, signal)).catalog;
+}
+
+/** Everything that `cordon serve` needs before it listens. Rejects when the audit store can't be opened. */
+export async function openState(config: Config, policy: Policy): Promise<GatewayState> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const now = Date.now;
+  const catalogs = openCatalogs(config.limits.catalog_timeout_ms, now);
+  const verifier = createOidcVerifier(
+    config.oidc.map((issuer) => ({
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+      claims: issuer.claims,
+      ...(issuer.algorithms ? { algorithms: issuer.algorithms } : {}),
+      jwksFile: issuer.jwks_file ?? null,
+      clockToleranceSeconds: issuer.clock_tolerance_seconds,
+      ...(issuer.azp === undefined ? {} : { azp: issuer.azp }),
+    })),
+    { now },
+  );
+  const networks = createNetworks(config.networks);
+  const audit = await openAuditLog(config.dataDir, { sync: config.audit.sync });
+  return {
+    config,
+    policy,
+    verify: (token) => verifier.verify(token),
+    regionOf: (address) => networks.regionOf(address),
+    catalogs,
+    decider: new TextDecider({
+      catalogs,
+      analyzers: await loadAnalyzers(),
+      now,
+      cacheMax: config.limits.cached_statements_max,
+    }),
+    decisionCaches: new BoundedCache(decisionContextsMax),
+    audit,
+    maskKey: readOrMakeKey(join(config.dataDir, 'keys'), 'mask.key'),
+    now,
+    sessions: new Map(),
+    draining: false,
+  };
+}
+
+function readOrMakeKey(directory: string, file: string): Uint8Array {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, file);
+  try {
+    writeFileSync(path, randomBytes(32), { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  chmodSync(path, 0o600);
+  const key = readFileSync(path);
+  if (key.length !== 32) throw new Error(`${path} is not a 32-byte key`);
+  return key;
+}
