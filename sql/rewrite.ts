@@ -1,0 +1,29 @@
+/** Splices permitted-rows subqueries into a text in place of table references. Knows no dialect: quoting is given. */
+
+/** Replaces each span by `(SELECT * FROM <schema>.<table> WHERE <predicate>)`, with ` AS <table>` when no alias
+ *  follows in the text. Offsets are UTF-16; spans must not overlap (throws RangeError: a caller's defect). */
+export function applyRewrites(
+  text: string,
+  rewrites: readonly {
+    readonly start: number;
+    readonly end: number;
+    readonly aliased: boolean;
+    readonly schema: string;
+    readonly table: string;
+    readonly predicate: string;
+  }[],
+  quote: (identifier: string) => string,
+): string {
+  const ordered = [...rewrites].sort((a, b) => a.start - b.start);
+  let out = '';
+  let at = 0;
+  for (const { start, end, aliased, schema, table, predicate } of ordered) {
+    if (start < at || end <= start || end > text.length) throw new RangeError('rewrites overlap or leave the text');
+    // `FROMt` and `fromcustomers` can't come out of this: a parenthesis needs no space before it, a name behind it does.
+    const alias = aliased ? '' : ` AS ${quote(table)}`;
+    const gap = /^[\s,;)]|^$/.test(text.slice(end, end + 1)) ? '' : ' ';
+    out += `${text.slice(at, start)}(SELECT * FROM ${quote(schema)}.${quote(table)} WHERE ${predicate})${alias}${gap}`;
+    at = end;
+  }
+  return out + text.slice(at);
+}
