@@ -1,0 +1,146 @@
+/**
+ * The columns of the store and of every export, in the contract's order, and how an event's fields become cells.
+ * No file and no database is touched here.
+ */
+
+/** `list` is kept joined (see joinList); `time` as RFC 3339 UTC with milliseconds; `integer` as a whole number. */
+export type ColumnKind = 'integer' | 'time' | 'text' | 'list';
+
+/** Column names and kinds in the order of the CSV header. */
+export const columns = [
+  ['seq', 'integer'],
+  ['at', 'time'],
+  ['session_id', 'text'],
+  ['statement_id', 'text'],
+  ['event', 'text'],
+  ['database', 'text'],
+  ['protocol', 'text'],
+  ['subject', 'text'],
+  ['issuer', 'text'],
+  ['groups', 'list'],
+  ['roles', 'list'],
+  ['client_address', 'text'],
+  ['client_region', 'text'],
+  ['gateway_region', 'text'],
+  ['upstream', 'text'],
+  ['upstream_region', 'text'],
+  ['statement_kind', 'text'],
+  ['shape', 'text'],
+  ['sql', 'text'],
+  ['tables', 'list'],
+  ['data_regions', 'list'],
+  ['decision', 'text'],
+  ['reasons', 'list'],
+  ['rules', 'list'],
+  ['policy_version', 'text'],
+  ['masked_columns', 'list'],
+  ['rows', 'integer'],
+  ['bytes', 'integer'],
+  ['error', 'text'],
+  ['duration_us', 'integer'],
+  ['approval_id', 'text'],
+  ['approver', 'text'],
+  ['prev_hash', 'text'],
+  ['hash', 'text'],
+] as const satisfies readonly (readonly [string, ColumnKind])[];
+
+/** What a cell holds in the store. */
+export type Cell = string | number | null;
+
+/** Index of the cell `prev_hash` in a row; `hash` is the one after it. */
+export const prevHashIndex = columns.length - 2;
+
+/**
+ * A list as one text, joined with `;`. Reversible: a `;` inside an element becomes `\;`, and backslashes are doubled
+ * only where they stand before a `;` or at an element's end, so that `CORP\analysts` stays as it is.
+ */
+export function joinList(elements: readonly string[]): string {
+  let joined = '';
+  for (let i = 0; i < elements.length; i++) {
+    const element = elements[i] as string;
+    if (i > 0) joined += ';';
+    joined +=
+      element.includes(';') || element.endsWith('\\')
+        ? element.replace(/(\\*)(;|$)/g, (_, slashes: string, end: string) =>
+            end === ';' ? `${slashes}${slashes}\\;` : `${slashes}${slashes}`,
+          )
+        : element;
+  }
+  return joined;
+}
+
+/** The elements that joinList was given. An empty text is the empty list. */
+export function splitList(joined: string): string[] {
+  if (joined === '') return [];
+  const elements: string[] = [];
+  let element = '';
+  for (let i = 0; i < joined.length; i++) {
+    const char = joined[i] as string;
+    if (char === '\\') {
+      let run = 1;
+      while (joined[i + run] === '\\') run++;
+      i += run - 1;
+      const next = joined[i + 1];
+      if (next === undefined) element += '\\'.repeat(run / 2);
+      else if (next !== ';') element += '\\'.repeat(run);
+      else {
+        element += '\\'.repeat(run >> 1);
+        if (run % 2 === 1) {
+          element += ';';
+          i++;
+        }
+      }
+    } else if (char === ';') {
+      elements.push(element);
+      element = '';
+    } else element += char;
+  }
+  elements.push(element);
+  return elements;
+}
+
+function cellOf(kind: ColumnKind, value: unknown): Cell {
+  if (value === undefined || value === null) return null;
+  switch (kind) {
+    case 'integer': {
+      if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError('not a number');
+      const whole = Math.round(value);
+      if (!Number.isSafeInteger(whole)) throw new TypeError('not a safe integer');
+      return whole;
+    }
+    case 'time':
+      if (typeof value !== 'number') throw new TypeError('not a time');
+      return new Date(value).toISOString();
+    case 'text':
+      if (typeof value !== 'string') throw new TypeError('not a text');
+      return value;
+    case 'list':
+      if (!Array.isArray(value) || !value.every((element) => typeof element === 'string')) {
+        throw new TypeError('not a list of texts');
+      }
+      return joinList(value);
+  }
+}
+
+/**
+ * The cells of one journal line, with `seq`, `prev_hash` and `hash` still null. Throws TypeError or RangeError when
+ * the line isn't an event; the message names the column, never the value.
+ */
+export function cellsOf(event: unknown): Cell[] {
+  if (typeof event !== 'object' || event === null) throw new TypeError('not an object');
+  const fields = event as Record<string, unknown>;
+  const cells: Cell[] = new Array(columns.length).fill(null);
+  for (let i = 1; i < prevHashIndex; i++) {
+    const [name, kind] = columns[i] as readonly [string, ColumnKind];
+    const value = fields[name];
+    if (value === undefined) continue;
+    try {
+      cells[i] = cellOf(kind, value);
+    } catch {
+      throw new TypeError(`column ${name} can't hold its value`);
+    }
+  }
+  if (cells[1] === null) throw new TypeError('column at is missing');
+  if (cells[4] === null) throw new TypeError('column event is missing');
+  return cells;
+}
