@@ -50,12 +50,14 @@ function walk(directory: string, record: Head | null | 'unreadable', anchor: Hea
       if (cells[prevHashIndex] !== hash) return wrong(seq, 'the row does not follow the one before it');
       hash = rowHash(cells);
       if (cells[prevHashIndex + 1] !== hash) return wrong(seq, 'the row was changed');
-      const known = expected.get(seq);
-      if (known !== undefined && known !== hash)
-        return wrong(seq, 'the row is not the one in the head record');
+      for (const head of expected) {
+        if (head.seq === seq && head.hash !== hash) {
+          return wrong(seq, 'the row is not the one in the head record');
+        }
+      }
     }
-    for (const known of expected.keys()) {
-      if (known > seq) return wrong(seq + 1, `rows up to ${known} were cut off`);
+    for (const head of expected) {
+      if (head.seq > seq) return wrong(seq + 1, `rows up to ${head.seq} were cut off`);
     }
     if (record === null && seq > 0) return wrong(seq, 'the head record is missing');
     const damage = db
