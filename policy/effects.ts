@@ -1,0 +1,233 @@
+/** What a statement does besides reading and writing rows: its kind, settings, functions, and ways for values to travel. */
+import type { Catalog } from '../sql/catalog.ts';
+import type { Analyzed, Channel, Effect, FunctionUse, StatementKind, TableUse } from '../sql/statement.ts';
+import type { ColumnMask } from './decision.ts';
+import { type Finding, listed } from './finding.ts';
+import type { Policy, Role, VouchedFunction } from './model.ts';
+import type { Play } from './placement.ts';
+import { settingAllowed } from './settings.ts';
+
+/** Kinds that are run by a replica too; any other goes to a primary. */
+const readingKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
+  'select',
+  'copy_out',
+  'cursor',
+  'prepare',
+  'explain',
+  'show',
+  'set',
+  'transaction',
+]);
+
+/** True when the statement may change something in the database. */
+export function changesData(statement: Analyzed): boolean {
+  return (
+    !readingKinds.has(statement.statementKind) ||
+    statement.tables.some((table) => table.writes) ||
+    statement.effects.some((effect) => effect.kind === 'ddl')
+  );
+}
+
+/** `statement_kind`: every kind that the statement comes to has to be granted, all by one role. */
+export function kindFindings(roles: readonly Role[], statement: Analyzed): readonly Finding[] {
+  const kinds = new Set<StatementKind>([statement.statementKind]);
+  for (const effect of statement.effects) {
+    if (effect.kind === 'ddl') kinds.add('ddl');
+    else if (effect.kind === 'sql_prepare' || effect.kind === 'sql_execute') kinds.add('prepare');
+    else if (effect.kind === 'cursor') kinds.add('cursor');
+    // What one session leaves prepared, another may finish.
+    else if (effect.kind === 'transaction' && effect.action === 'prepared') kinds.add('admin');
+  }
+  if (roles.some((role) => [...kinds].every((kind) => role.statements.has(kind)))) return [];
+  const missing = [...kinds].find((kind) => !roles.some((role) => role.statements.has(kind)));
+  const named = missing === undefined ? [...kinds] : [missing];
+  return [
+    {
+      reason: 'statement_kind',
+      rule: roles[0] === undefined ? null : `roles.${roles[0].name}.statements`,
+      message: `statements of kind ${listed(named)} are not granted to ${listed(roles.map((role) => role.name))}`,
+      hint: `ask for a role with statements: [${named.join(', ')}]`,
+    },
+  ];
+}
+
+/** Functions that someone vouched for, and those that nobody did. */
+export function judgeFunctions(
+  policy: Policy,
+  roles: readonly Role[],
+  functions: readonly FunctionUse[],
+): { readonly vouched: readonly VouchedFunction[]; readonly findings: readonly Finding[] } {
+  const vouched: VouchedFunction[] = [];
+  const findings: Finding[] = [];
+  const said = new Set<string>();
+  const vouchings = [policy.vouched, ...roles.map((role) => role.vouched)];
+  for (const use of functions) {
+    if (use.trust === 'safe') continue;
+    const name = `${use.schema}.${use.name}`;
+    if (said.has(name)) continue;
+    said.add(name);
+    const named = vouchings.flatMap((one) => one.named.get(name) ?? []);
+    if (named.length > 0) {
+      vouched.push(...named);
+      continue;
+    }
+    if (use.trust === 'unknown' && vouchings.some((one) => one.all)) continue;
+    findings.push({
+      reason: 'function_refused',
+      rule: 'functions',
+      message: `function ${name} ${trustWords[use.trust]}`,
+      hint: `ask for it to be vouched for in the policy: functions: [${name}]`,
+    });
+  }
+  return { vouched, findings };
+}
+
+const trustWords: Readonly<Record<Exclude<FunctionUse['trust'], 'safe'>, string>> = {
+  reads_data: 'reads data that is not named in the statement',
+  sql_text: 'runs SQL that it is given as text',
+  side_effect: 'does more than to return a value',
+  unknown: 'is not one of the engine’s own, and nobody has vouched for it',
+};
+
+/** The tables that vouched functions are said to touch, as references of the statement. */
+export function touchedBy(functions: readonly VouchedFunction[]): readonly TableUse[] {
+  const use = (name: { schema: string; table: string }, writes: boolean): TableUse => ({
+    ...name,
+    reads: !writes,
+    writes,
+    system: false,
+    view: false,
+    viaView: true,
+    span: null,
+  });
+  return functions.flatMap((one) => [
+    ...one.reads.map((table) => use(table, false)),
+    ...one.writes.map((table) => use(table, true)),
+  ]);
+}
+
+/** Triggers and rules run code that the text doesn't show. */
+export function triggerFindings(
+  policy: Policy,
+  roles: readonly Role[],
+  plays: readonly Play[],
+): readonly Finding[] {
+  if (policy.vouched.all || roles.some((role) => role.vouched.all)) return [];
+  return plays
+    .filter((play) => play.writes && play.known?.hasTriggers && !play.rule?.triggersAllowed)
+    .map((play) => ({
+      reason: 'function_refused',
+      rule: play.rule?.id ?? null,
+      message: `writing to ${play.name} sets off its triggers, and nobody has vouched for them`,
+      hint: `ask for triggers: allow on ${play.name} in the policy`,
+    }));
+}
+
+const channelWords: Readonly<Record<Channel, string>> = {
+  file: 'a file of the server',
+  program: 'a program on the server',
+  network: 'another server',
+  copy: 'COPY',
+  large_object: 'large objects',
+  notify: 'notifications',
+  statistics: 'statistics of columns',
+  other_session: 'other sessions',
+  identity: 'another identity',
+  dynamic_sql: 'SQL given as text',
+  explain_analyze: 'EXPLAIN ANALYZE',
+  user_variable: 'user variables',
+  replication: 'replication',
+  handler: 'HANDLER',
+  diagnostics: 'diagnostics',
+  server: 'the server’s own settings and state',
+};
+
+/** Effects that are refused: `session_drift` for settings, `channel_refused` for the rest. */
+export function effectFindings(
+  statement: Analyzed,
+  catalog: Catalog,
+  masks: readonly ColumnMask[],
+): readonly Finding[] {
+  const findings: Finding[] = [];
+  for (const effect of statement.effects) {
+    const finding = judgeEffect(effect, statement, catalog, masks);
+    if (finding !== null) findings.push(finding);
+  }
+  const kind = statement.statementKind;
+  if (findings.length === 0 && (kind === 'copy_out' || kind === 'copy_in' || kind === 'load_local')) {
+    findings.push(refused(kind === 'load_local' ? 'LOAD DATA LOCAL' : 'COPY', 'is not supported'));
+  }
+  return findings;
+}
+
+function judgeEffect(
+  effect: Effect,
+  statement: Analyzed,
+  catalog: Catalog,
+  masks: readonly ColumnMask[],
+): Finding | null {
+  const mask = masks[0];
+  const masked = mask === undefined ? null : `${mask.table}.${mask.column} is masked for you`;
+  switch (effect.kind) {
+    case 'set':
+      return judgeSetting(effect, statement, catalog);
+    case 'use_database':
+    case 'transaction':
+    case 'ddl':
+      return null;
+    case 'temporary':
+      return refused(
+        `temporary relation ${effect.name}`,
+        'can’t be made: temporary objects are not supported',
+      );
+    case 'sql_prepare':
+      return masked === null
+        ? null
+        : refused('PREPARE in SQL', `is refused because ${masked}; use your driver's prepared statements`);
+    case 'sql_execute':
+      return refused('EXECUTE in SQL', 'is not supported; use your driver’s prepared statements');
+    case 'cursor':
+      // A declaration is where masks are known; what it let through may be fetched.
+      return effect.action !== 'declare' || masked === null
+        ? null
+        : refused(`cursor ${effect.name}`, `is refused because ${masked}; run its query directly`);
+    case 'channel':
+      if (effect.channel === 'explain_analyze' && masked === null) return null;
+      return refused(
+        effect.what === '' ? channelWords[effect.channel] : effect.what,
+        effect.channel === 'explain_analyze'
+          ? `is refused because ${masked}; use plain EXPLAIN`
+          : `is refused: values could travel by way of ${channelWords[effect.channel]}`,
+      );
+  }
+}
+
+function judgeSetting(
+  effect: Extract<Effect, { kind: 'set' }>,
+  statement: Analyzed,
+  catalog: Catalog,
+): Finding | null {
+  const variable = effect.name.startsWith('@') && !effect.name.startsWith('@@');
+  // A variable keeps what it is given: constants only.
+  const carriesData =
+    statement.columns.length > 0 || statement.tables.some((table) => !table.system && table.reads);
+  if (variable && carriesData) {
+    return refused(`user variable ${effect.name}`, 'may not be set from a table');
+  }
+  if (!carriesData && settingAllowed(catalog.engine, effect.name, effect.value)) return null;
+  return {
+    reason: 'session_drift',
+    rule: null,
+    message: `setting ${effect.name} may not be changed this way: it could change what a statement means or who asks`,
+    hint: 'leave the setting as it is; settings that change neither are allowed',
+  };
+}
+
+function refused(what: string, why: string): Finding {
+  return {
+    reason: 'channel_refused',
+    rule: null,
+    message: `${what} ${why}`,
+    hint: 'use a plain statement whose values come as result rows',
+  };
+}

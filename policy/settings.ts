@@ -1,0 +1,191 @@
+/**
+ * Session settings that change neither what a text means nor who asks, per engine. Anything that isn't listed here is
+ * refused: a setting is added when it is understood.
+ */
+import type { Engine } from '../sql/catalog.ts';
+
+type Allowed = (value: string) => boolean;
+const any: Allowed = () => true;
+const oneOf =
+  (...values: readonly string[]): Allowed =>
+  (value) =>
+    values.includes(value);
+const on = oneOf('on', 'true', 'yes', '1');
+
+const postgres: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
+  ...[
+    'application_name',
+    'datestyle',
+    'intervalstyle',
+    'timezone',
+    'time zone',
+    'extra_float_digits',
+    'bytea_output',
+    'client_min_messages',
+    'statement_timeout',
+    'lock_timeout',
+    'transaction_timeout',
+    'idle_in_transaction_session_timeout',
+    'idle_session_timeout',
+    'deadlock_timeout',
+    'transaction_isolation',
+    'transaction_read_only',
+    'transaction_deferrable',
+    'default_transaction_isolation',
+    'default_transaction_read_only',
+    'default_transaction_deferrable',
+    // The gateway reads the effective path again before the next text.
+    'search_path',
+    'synchronous_commit',
+    'work_mem',
+    'hash_mem_multiplier',
+    'maintenance_work_mem',
+    'temp_buffers',
+    'effective_cache_size',
+    'effective_io_concurrency',
+    'random_page_cost',
+    'seq_page_cost',
+    'cpu_tuple_cost',
+    'cpu_index_tuple_cost',
+    'cpu_operator_cost',
+    'parallel_setup_cost',
+    'parallel_tuple_cost',
+    'max_parallel_workers',
+    'max_parallel_workers_per_gather',
+    'min_parallel_table_scan_size',
+    'min_parallel_index_scan_size',
+    'cursor_tuple_fraction',
+    'default_statistics_target',
+    'from_collapse_limit',
+    'join_collapse_limit',
+    'plan_cache_mode',
+    'constraint_exclusion',
+    'geqo',
+    'geqo_threshold',
+    'jit',
+    'jit_above_cost',
+    'jit_inline_above_cost',
+    'jit_optimize_above_cost',
+    'lc_messages',
+    'lc_monetary',
+    'lc_numeric',
+    'lc_time',
+    'check_function_bodies',
+    'default_text_search_config',
+    'gin_fuzzy_search_limit',
+    'xmloption',
+    'quote_all_identifiers',
+    'tcp_keepalives_idle',
+    'tcp_keepalives_interval',
+    'tcp_keepalives_count',
+  ].map((name): [string, Allowed] => [name, any]),
+  ['client_encoding', oneOf('utf8', 'utf-8', 'unicode')],
+  ['names', oneOf('utf8', 'utf-8', 'unicode')],
+  ['standard_conforming_strings', on],
+  ['backslash_quote', oneOf('off', 'safe_encoding', 'false', 'no', '0')],
+  ['escape_string_warning', any],
+  ['row_security', on],
+  // By name they would change who asks; back to the default they don't.
+  ['role', oneOf('none')],
+  ['session_authorization', () => false],
+]);
+
+const utf8 = oneOf('utf8', 'utf8mb3', 'utf8mb4', 'default');
+const utf8Collation: Allowed = (value) => /^utf8(mb[34])?_[a-z0-9_]+$/.test(value);
+const refusedModes: ReadonlySet<string> = new Set([
+  'ansi',
+  'ansi_quotes',
+  'no_backslash_escapes',
+  'pipes_as_concat',
+  'ignore_space',
+  'oracle',
+  'mssql',
+  'db2',
+  'postgresql',
+  'maxdb',
+]);
+const plainModes: Allowed = (value) =>
+  value
+    .split(',')
+    .map((mode) => mode.trim())
+    .every((mode) => /^[a-z_0-9]*$/.test(mode) && !refusedModes.has(mode));
+
+const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
+  ...[
+    'autocommit',
+    'time_zone',
+    'transaction_isolation',
+    'tx_isolation',
+    'transaction_read_only',
+    'tx_read_only',
+    'transaction isolation',
+    'transaction isolation level',
+    'transaction access mode',
+    'completion_type',
+    'net_write_timeout',
+    'net_read_timeout',
+    'wait_timeout',
+    'interactive_timeout',
+    'sql_safe_updates',
+    'sql_select_limit',
+    'sql_big_selects',
+    'sql_buffer_result',
+    'foreign_key_checks',
+    'unique_checks',
+    'lock_wait_timeout',
+    'innodb_lock_wait_timeout',
+    'max_statement_time',
+    'max_execution_time',
+    'information_schema_stats_expiry',
+    'sql_quote_show_create',
+    'sql_notes',
+    'sql_warnings',
+    'group_concat_max_len',
+    'div_precision_increment',
+    'lc_time_names',
+    'lc_messages',
+    'optimizer_switch',
+    'optimizer_search_depth',
+    'optimizer_prune_level',
+    'join_buffer_size',
+    'sort_buffer_size',
+    'tmp_table_size',
+    'max_heap_table_size',
+    'insert_id',
+    'auto_increment_increment',
+    'auto_increment_offset',
+    'long_query_time',
+    'timestamp',
+  ].map((name): [string, Allowed] => [name, any]),
+  ['names', utf8],
+  ['character_set_client', utf8],
+  ['character_set_connection', utf8],
+  ['character_set_results', (value) => utf8(value) || value === 'null'],
+  ['character set', utf8],
+  ['charset', utf8],
+  ['collation_connection', utf8Collation],
+  ['sql_mode', plainModes],
+  ['sql_auto_is_null', oneOf('0', 'off', 'false')],
+]);
+
+/** Whether a session may set this; `value` null is DEFAULT or RESET, which names like roles have to be able to do. */
+export function settingAllowed(engine: Engine, name: string, value: string | null): boolean {
+  const key = name.toLowerCase();
+  if (key === 'all') return value === null || value === '';
+  if (engine === 'mysql' && key.startsWith('@') && !key.startsWith('@@')) return true;
+  const plain = key.replace(/^@@(session\.|local\.)?/, '').replace(/^(session|local) /, '');
+  if (engine === 'postgres') {
+    const allowed = postgres.get(plain);
+    if (allowed === undefined) return /^enable_[a-z_]+$/.test(plain);
+    return value === null || allowed(value.toLowerCase());
+  }
+  const allowed = mysql.get(plain);
+  if (allowed === undefined) return false;
+  if (value === null) return true;
+  // `SET NAMES utf8mb4 COLLATE utf8mb4_bin` comes as one value.
+  const [first = '', word, collation, ...more] = value.toLowerCase().split(/\s+/);
+  if (plain === 'names' && word === 'collate') {
+    return more.length === 0 && allowed(first) && utf8Collation(collation ?? '');
+  }
+  return allowed(value.toLowerCase());
+}
