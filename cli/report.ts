@@ -2,8 +2,8 @@
 import type { Config } from '../gateway/config.ts';
 import { loadConfig } from '../gateway/config.ts';
 import { readPolicy } from '../gateway/open.ts';
-import type { Policy } from '../policy/load.ts';
-import type { SourceError } from '../policy/source.ts';
+import type { Policy } from '../policy/model.ts';
+import { formatSourceError, type SourceError } from '../policy/source.ts';
 
 /** Ends the command: 1 for work that failed, 2 for wrong usage. `lines` go to standard error. */
 export class CommandFailed extends Error {
@@ -23,9 +23,7 @@ export function failure(what: string, where: string, todo: string): CommandFaile
 }
 
 export function sourceFailure(errors: readonly SourceError[]): CommandFailed {
-  return new CommandFailed(
-    errors.map((error) => `${error.file}:${error.line}:${error.column}: ${error.message}`),
-  );
+  return new CommandFailed(errors.map(formatSourceError));
 }
 
 export function requireConfig(file: string, secrets: 'read' | 'skip'): Config {

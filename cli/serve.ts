@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { startControl } from '../gateway/control.ts';
 import { openState } from '../gateway/open.ts';
 import { startServer } from '../gateway/server.ts';
+import { formatSourceError } from '../policy/source.ts';
 import { failure, requireConfig, requirePolicy } from './report.ts';
 
 export function addServe(program: Command): void {
@@ -30,9 +31,7 @@ export function addServe(program: Command): void {
       process.on('SIGHUP', () => {
         const reloaded = server.reload();
         if (reloaded.ok) process.stderr.write(`cordon: policy ${reloaded.version} is in force\n`);
-        else
-          for (const e of reloaded.errors)
-            process.stderr.write(`${e.file}:${e.line}:${e.column}: ${e.message}\n`);
+        else for (const e of reloaded.errors) process.stderr.write(`${formatSourceError(e)}\n`);
       });
       let draining = false;
       const drain = (): void => {

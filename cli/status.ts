@@ -24,7 +24,10 @@ export function addStatus(program: Command): void {
     .action(async (options: { config: string; json?: boolean }) => {
       await ask(options.config, { command: 'settle' });
       const status = (await ask(options.config, { command: 'status' })) as Record<string, unknown>;
-      const full = { ...status, audit_head: auditHead(requireConfig(options.config, 'skip').dataDir) };
+      const full: Record<string, unknown> = {
+        ...status,
+        audit_head: auditHead(requireConfig(options.config, 'skip').dataDir),
+      };
       if (options.json) return printJson(full);
       printTable(full.listeners as unknown as Row[], 'no listeners');
       printTable(full.upstreams as unknown as Row[], 'no upstreams');

@@ -135,6 +135,12 @@ export interface Config {
   readonly networks: Readonly<Record<string, readonly string[]>>;
   readonly audit: File['audit'];
   readonly limits: File['limits'];
+  /** Where the file names regions: the policy has to know them all. */
+  readonly regionMentions: readonly {
+    readonly region: string;
+    readonly line: number;
+    readonly column: number;
+  }[];
 }
 
 export type LoadedConfig =
@@ -265,6 +271,17 @@ export function loadConfig(file: string, secrets: 'read' | 'skip'): LoadedConfig
       networks: value.identity.networks,
       audit: value.audit,
       limits: value.limits,
+      regionMentions: [
+        { region: value.gateway.region, ...read.positionOf(['gateway', 'region']) },
+        ...[...upstreams.values()].map((one) => ({
+          region: one.region,
+          ...read.positionOf(['upstreams', one.name, 'region']),
+        })),
+        ...Object.keys(value.identity.networks).map((one) => ({
+          region: one,
+          ...read.positionOf(['identity', 'networks', one]),
+        })),
+      ],
     },
   };
 }

@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { formatSourceError } from '../policy/source.ts';
 import type { GatewayServer } from './server.ts';
 import type { GatewayState } from './state.ts';
 
@@ -113,7 +114,7 @@ async function answer(line: string, state: GatewayState, server: GatewayServer):
       if (reloaded.ok) return { ok: true, result: { version: reloaded.version } };
       return {
         ok: false,
-        errors: reloaded.errors.map((e) => `${e.file}:${e.line}:${e.column}: ${e.message}`),
+        errors: reloaded.errors.map(formatSourceError),
       };
     }
     case 'settle':

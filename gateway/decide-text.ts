@@ -5,7 +5,7 @@
 import type { MaskMethod } from '../masking/masker.ts';
 import { decide } from '../policy/decide.ts';
 import type { Decision, Path, Principal, RouteOption } from '../policy/decision.ts';
-import type { Policy } from '../policy/load.ts';
+import type { Policy } from '../policy/model.ts';
 import type { Analysis, Analyzer } from '../sql/analyzer.ts';
 import type { Catalog } from '../sql/catalog.ts';
 import { applyRewrites } from '../sql/rewrite.ts';

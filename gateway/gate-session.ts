@@ -1,7 +1,7 @@
 /** One signed-in client as the protocols see it: admits its texts, journals each decision first, plans masks. */
 import { AuditUnavailable, type EventTemplate } from '../audit/event.ts';
 import type { Because, Principal, Region } from '../policy/decision.ts';
-import type { Policy } from '../policy/load.ts';
+import type { Policy } from '../policy/model.ts';
 import type {
   Admission,
   Credentials,

@@ -84,7 +84,7 @@ async function signIn(
     return refuse('database', 'no_role', `database "${credentials.database}" does not exist here`, principal);
   }
   const claimed =
-    principal.region !== null && state.policy.hasRegion(principal.region) ? principal.region : null;
+    principal.region !== null && state.policy.regions.has(principal.region) ? principal.region : null;
   const client = claimed ?? state.regionOf(credentials.clientAddress);
   try {
     await state.decider.prepareCatalogs({ database, pinned: null });

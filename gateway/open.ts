@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { openAuditLog } from '../audit/journal.ts';
 import { createNetworks } from '../identity/networks.ts';
 import { createOidcVerifier } from '../identity/oidc.ts';
-import { loadPolicy, type Policy } from '../policy/load.ts';
+import { loadPolicy } from '../policy/load.ts';
+import type { Policy } from '../policy/model.ts';
 import type { SourceError } from '../policy/source.ts';
 import { readMysqlCatalog } from '../protocols/mysql/catalog.ts';
 import { readPostgresCatalog } from '../protocols/postgres/catalog.ts';
@@ -24,8 +25,8 @@ export type PolicyRead =
   | { readonly ok: true; readonly policy: Policy }
   | { readonly ok: false; readonly errors: readonly SourceError[] };
 
-/** Reads and checks the policy file, also against the configuration's databases. */
-export function readPolicy(config: Pick<Config, 'policyFile'>): PolicyRead {
+/** Reads and checks the policy file, and that it knows every region that the configuration names. */
+export function readPolicy(config: Config): PolicyRead {
   let text: string;
   try {
     text = readFileSync(config.policyFile, 'utf8');
@@ -33,7 +34,17 @@ export function readPolicy(config: Pick<Config, 'policyFile'>): PolicyRead {
     const message = `can't be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`;
     return { ok: false, errors: [{ file: config.policyFile, line: 1, column: 1, message }] };
   }
-  return loadPolicy(text, config.policyFile);
+  const loaded = loadPolicy(text, config.policyFile);
+  if (!loaded.ok) return loaded;
+  const errors = config.regionMentions
+    .filter((mention) => !loaded.policy.regions.has(mention.region))
+    .map(({ region, line, column }) => ({
+      file: config.file,
+      line,
+      column,
+      message: `region ${region} is not declared under regions in ${config.policyFile}`,
+    }));
+  return errors.length === 0 ? loaded : { ok: false, errors };
 }
 
 export async function loadAnalyzers(): Promise<Record<'postgres' | 'mysql', Analyzer>> {

@@ -1,7 +1,7 @@
 /** What the gateway holds while it runs. The policy is replaced as a whole; everything else lives as long as the process. */
 import type { AuditLog } from '../audit/event.ts';
 import type { Principal } from '../policy/decision.ts';
-import type { Policy } from '../policy/load.ts';
+import type { Policy } from '../policy/model.ts';
 import type { SessionControl } from '../protocols/gate.ts';
 import type { BoundedCache } from './bounded-cache.ts';
 import type { Catalogs } from './catalogs.ts';

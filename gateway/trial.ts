@@ -1,6 +1,6 @@
 /** Decides without running: what `policy explain` and `policy test` ask. Reads the upstreams' catalogs, nothing else. */
 import type { Decision, Principal } from '../policy/decision.ts';
-import type { Policy } from '../policy/load.ts';
+import type { Policy } from '../policy/model.ts';
 import type { Config } from './config.ts';
 import { type DecidedText, DecisionCache, TextDecider } from './decide-text.ts';
 import { loadAnalyzers, openCatalogs } from './open.ts';
