@@ -3,12 +3,13 @@
  * is journal-writer.ts, the store's is the ingest worker's; no SQL is spoken here but to find the place to go on.
  */
 import { randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type AuditLog, AuditUnavailable } from './event.ts';
 import { eventLine, eventTemplate } from './event-line.ts';
 import type { Head } from './head.ts';
+import { openIngest } from './ingest.ts';
 import type { FromIngest, IngestWorkerData, ToIngest } from './ingest-messages.ts';
 import { openJournalWriter, type WriterSettings } from './journal-writer.ts';
 import { type Ownership, tryOwn } from './owner.ts';
@@ -266,4 +267,27 @@ function start(directory: string, options: AuditLogOptions, owner: Ownership): R
       owner.release();
     },
   };
+}
+
+/**
+ * Ingests what a gone process left in the journal, so that the command line can read everything without a gateway.
+ * A running process owns its directory and does so by itself. A directory that doesn't exist is left so. Throws what
+ * SQLite or the file system throws.
+ */
+export async function catchUp(directory: string): Promise<'caught_up' | 'owned_by_running_process'> {
+  if (!existsSync(directory)) return 'caught_up';
+  const owner = tryOwn(directory);
+  if (owner === null) return 'owned_by_running_process';
+  try {
+    const ingest = openIngest(directory, false);
+    try {
+      while (ingest.step());
+      ingest.saveHead();
+    } finally {
+      ingest.close();
+    }
+  } finally {
+    owner.release();
+  }
+  return 'caught_up';
 }

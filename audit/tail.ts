@@ -6,33 +6,34 @@ import { openStoreToRead, selectEvents } from './store.ts';
 
 /** How to follow. */
 export interface TailOptions {
-  readonly format: ExportFormat;
+  /** Default `jsonl`. */
+  readonly format?: ExportFormat;
   /** Rows from before the start to begin with. Default 10. */
   readonly last?: number;
-  /** Ends the following. */
-  readonly signal: AbortSignal;
   /** Waits until it is worth looking again; default 250 ms. May reject when `signal` aborts. */
   readonly wait?: (signal: AbortSignal) => Promise<unknown>;
 }
 
 const rowsAtOnce = 1000;
 
-/** Gives new rows to `write`, as lines of the format without a header, until the signal aborts; then resolves. */
+/** Gives new rows to `write`, each as a line of the format without its end, until `signal` aborts; then resolves. */
 export async function tailAudit(
   directory: string,
-  options: TailOptions,
-  write: (chunk: string) => void | Promise<void>,
+  write: (line: string) => unknown,
+  signal: AbortSignal,
+  options: TailOptions = {},
 ): Promise<void> {
-  const wait = options.wait ?? ((signal: AbortSignal) => delay(250, undefined, { signal }));
+  const format = options.format ?? 'jsonl';
+  const wait = options.wait ?? ((ending: AbortSignal) => delay(250, undefined, { signal: ending }));
   const pause = async (): Promise<void> => {
     try {
-      await wait(options.signal);
+      await wait(signal);
     } catch (error) {
-      if (!options.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
     }
   };
   let db = openStoreToRead(directory);
-  while (db === null && !options.signal.aborted) {
+  while (db === null && !signal.aborted) {
     await pause();
     db = openStoreToRead(directory);
   }
@@ -43,14 +44,13 @@ export async function tailAudit(
       .raw();
     const highest = db.prepare<[], number>('SELECT coalesce(max("seq"), 0) FROM events').pluck();
     let seq = Math.max(0, (highest.get() as number) - (options.last ?? 10));
-    while (!options.signal.aborted) {
+    while (!signal.aborted) {
       const rows = select.all(seq) as Cell[][];
-      let chunk = '';
       for (const cells of rows) {
-        chunk += formatRow(cells, options.format);
+        if (signal.aborted) return;
+        await write(formatRow(cells, format).trimEnd());
         seq = cells[0] as number;
       }
-      if (chunk !== '') await write(chunk);
       if (rows.length < rowsAtOnce) await pause();
     }
   } finally {

@@ -29,6 +29,17 @@ export function verifyAudit(directory: string, anchor: Head | null = null): Veri
   }
 }
 
+/** The chain's last row as the store has it, unchecked; null when there is none. */
+export function auditHead(directory: string): Head | null {
+  const db = openStoreToRead(directory);
+  if (db === null) return null;
+  try {
+    return db.prepare<[], Head>('SELECT "seq", "hash" FROM events ORDER BY "seq" DESC LIMIT 1').get() ?? null;
+  } finally {
+    db.close();
+  }
+}
+
 function walk(directory: string, record: Head | null | 'unreadable', anchor: Head | null): Verification {
   const db = openStoreToRead(directory);
   if (db === null) {
