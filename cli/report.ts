@@ -1,7 +1,7 @@
 /** How the command line speaks: one line on standard error for what went wrong, plain tables or JSON for the rest. */
 import type { Config } from '../gateway/config.ts';
 import { loadConfig } from '../gateway/config.ts';
-import { readPolicy } from '../gateway/open.ts';
+import { readPolicy } from '../gateway/read-policy.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatSourceError, type SourceError } from '../policy/source.ts';
 

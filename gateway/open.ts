@@ -5,9 +5,7 @@ import { join } from 'node:path';
 import { openAuditLog } from '../audit/journal.ts';
 import { createNetworks } from '../identity/networks.ts';
 import { createOidcVerifier } from '../identity/oidc.ts';
-import { loadPolicy } from '../policy/load.ts';
 import type { Policy } from '../policy/model.ts';
-import type { SourceError } from '../policy/source.ts';
 import { readMysqlCatalog } from '../protocols/mysql/catalog.ts';
 import { readPostgresCatalog } from '../protocols/postgres/catalog.ts';
 import type { Analyzer } from '../sql/analyzer.ts';
@@ -20,32 +18,6 @@ import { TextDecider } from './decide-text.ts';
 import type { GatewayState } from './state.ts';
 
 const decisionContextsMax = 256;
-
-export type PolicyRead =
-  | { readonly ok: true; readonly policy: Policy }
-  | { readonly ok: false; readonly errors: readonly SourceError[] };
-
-/** Reads and checks the policy file, and that it knows every region that the configuration names. */
-export function readPolicy(config: Config): PolicyRead {
-  let text: string;
-  try {
-    text = readFileSync(config.policyFile, 'utf8');
-  } catch (error) {
-    const message = `can't be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`;
-    return { ok: false, errors: [{ file: config.policyFile, line: 1, column: 1, message }] };
-  }
-  const loaded = loadPolicy(text, config.policyFile);
-  if (!loaded.ok) return loaded;
-  const errors = config.regionMentions
-    .filter((mention) => !loaded.policy.regions.has(mention.region))
-    .map(({ region, line, column }) => ({
-      file: config.file,
-      line,
-      column,
-      message: `region ${region} is not declared under regions in ${config.policyFile}`,
-    }));
-  return errors.length === 0 ? loaded : { ok: false, errors };
-}
 
 export async function loadAnalyzers(): Promise<Record<'postgres' | 'mysql', Analyzer>> {
   return { postgres: await postgresAnalyzer(), mysql: mysqlAnalyzer() };

@@ -8,7 +8,7 @@ import { serveMysql } from '../protocols/mysql/session.ts';
 import { servePostgres } from '../protocols/postgres/session.ts';
 import type { Config, Listener } from './config.ts';
 import { createGate } from './gate.ts';
-import { readPolicy } from './open.ts';
+import { readPolicy } from './read-policy.ts';
 import type { GatewayState } from './state.ts';
 
 export interface Listening {
