@@ -1,7 +1,7 @@
 /** Which regions a principal's roles may read and write. One single role has to satisfy a whole check. */
 import type { DecisionContext, Region } from './decision.ts';
 import { type Finding, listed } from './finding.ts';
-import type { Policy, Role } from './model.ts';
+import type { Locality, Policy, Role } from './model.ts';
 import { fixedRegions, type Play, rowLocality } from './placement.ts';
 import { rowRegions } from './predicate.ts';
 import { withinAny } from './regions.ts';
@@ -26,16 +26,18 @@ export function mayWrite(policy: Policy, roles: readonly Role[], play: Play, reg
 /** True when one role alone may write what the table holds. */
 export function roleWrites(policy: Policy, role: Role, play: Play): boolean {
   if (!mayWriteTable(role, play)) return false;
-  return play.localities.every((place) => {
-    switch (place.kind) {
-      case 'global':
-        return role.writesGlobal;
-      case 'regional':
-        return withinAny(policy, place.region, role.writeRegions);
-      case 'by_row':
-        return [...rowRegions(place.values)].some((region) => withinAny(policy, region, role.writeRegions));
-    }
-  });
+  return play.localities.every((place) => writesThere(policy, role, place));
+}
+
+function writesThere(policy: Policy, role: Role, place: Locality): boolean {
+  switch (place.kind) {
+    case 'global':
+      return role.writesGlobal;
+    case 'regional':
+      return withinAny(policy, place.region, role.writeRegions);
+    case 'by_row':
+      return [...rowRegions(place.values)].some((region) => withinAny(policy, region, role.writeRegions));
+  }
 }
 
 function mayWriteTable(role: Role, play: Play): boolean {
