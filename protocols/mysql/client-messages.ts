@@ -1,0 +1,74 @@
+/** The commands that a client sends after sign-in ("Command Phase" in the protocol manual), as far as Cordon reads them. */
+import { ProtocolError } from '../bytes.ts';
+
+export const command = {
+  QUIT: 0x01,
+  INIT_DB: 0x02,
+  QUERY: 0x03,
+  PING: 0x0e,
+  STMT_PREPARE: 0x16,
+  STMT_EXECUTE: 0x17,
+  STMT_SEND_LONG_DATA: 0x18,
+  STMT_CLOSE: 0x19,
+  STMT_RESET: 0x1a,
+  SET_OPTION: 0x1b,
+  RESET_CONNECTION: 0x1f,
+} as const;
+
+/** Commands that are refused by name; any number that stands nowhere is refused as unknown. */
+const refusedCommands: ReadonlyMap<number, string> = new Map([
+  [0x00, 'COM_SLEEP'],
+  [0x04, 'COM_FIELD_LIST'],
+  [0x05, 'COM_CREATE_DB'],
+  [0x06, 'COM_DROP_DB'],
+  [0x07, 'COM_REFRESH'],
+  [0x08, 'COM_SHUTDOWN'],
+  [0x09, 'COM_STATISTICS'],
+  [0x0a, 'COM_PROCESS_INFO'],
+  [0x0b, 'COM_CONNECT'],
+  [0x0c, 'COM_PROCESS_KILL'],
+  [0x0d, 'COM_DEBUG'],
+  [0x0f, 'COM_TIME'],
+  [0x10, 'COM_DELAYED_INSERT'],
+  [0x11, 'COM_CHANGE_USER'],
+  [0x12, 'COM_BINLOG_DUMP'],
+  [0x13, 'COM_TABLE_DUMP'],
+  [0x14, 'COM_CONNECT_OUT'],
+  [0x15, 'COM_REGISTER_SLAVE'],
+  [0x1c, 'COM_STMT_FETCH'],
+  [0x1d, 'COM_DAEMON'],
+  [0x1e, 'COM_BINLOG_DUMP_GTID'],
+  [0x20, 'COM_CLONE'],
+  [0xfa, 'COM_STMT_BULK_EXECUTE'],
+  [0xfe, 'COM_MULTI'],
+]);
+
+/** The manual's name of a command that is refused for what it is. */
+export function commandName(code: number): string {
+  return refusedCommands.get(code) ?? `command 0x${code.toString(16).padStart(2, '0')}`;
+}
+
+/** The statement id of a COM_STMT_* command. @throws ProtocolError when the packet is too short for one. */
+export function statementId(payload: Buffer): number {
+  if (payload.length < 5) throw new ProtocolError('statement command without its id');
+  return payload.readUInt32LE(1);
+}
+
+/** COM_STMT_EXECUTE's cursor flags (byte 5). @throws ProtocolError when the packet is too short. */
+export function executeFlags(payload: Buffer): number {
+  if (payload.length < 10) throw new ProtocolError('COM_STMT_EXECUTE too short');
+  return payload.readUInt8(5);
+}
+
+/** A command that is a code and a text. */
+export function textCommand(code: number, text: string): Buffer {
+  const payload = Buffer.allocUnsafe(1 + Buffer.byteLength(text, 'utf8'));
+  payload.writeUInt8(code, 0);
+  payload.write(text, 1, 'utf8');
+  return payload;
+}
+
+/** A name between backticks. */
+export function quoteName(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``;
+}

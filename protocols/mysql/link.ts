@@ -1,0 +1,229 @@
+/**
+ * One upstream connection of a session after sign-in: its socket, its relay, and Cordon's own queries on it. What the
+ * client asked is handed in as bytes; what comes back is reported to the session.
+ */
+import type { Socket } from 'node:net';
+import type { UpstreamTarget } from '../gate.ts';
+import { serverStatus } from './capabilities.ts';
+import { command, quoteName, textCommand } from './client-messages.ts';
+import { encodePacket } from './framing.ts';
+import { type Finished, Relay, type Request } from './relay.ts';
+import type { UpstreamConnection } from './upstream.ts';
+
+/** Who hears of the upstream's answers. */
+export interface LinkOwner {
+  /** Bytes for the client; false when it can't take more for now. */
+  deliver(parts: readonly Buffer[]): boolean;
+  finished(link: Link, finished: Finished): void;
+  /** The connection is over: closed, malformed, or in breach. Its output so far has been delivered. */
+  failed(link: Link, error: Error): void;
+}
+
+/** One of Cordon's own queries failed; the session's state is not known any more. */
+export class InternalQueryFailed extends Error {
+  override readonly name = 'InternalQueryFailed';
+  readonly code: number | null;
+  constructor(code: number | null) {
+    super(`a query of the gateway failed with error ${code ?? 'none'}`);
+    this.code = code;
+  }
+}
+
+/** What a settling statement may have changed. */
+export interface LinkState {
+  readonly database: string | null;
+  /** False when texts may mean something else than they were read to mean. */
+  readonly pinned: boolean;
+}
+
+export class Link {
+  readonly target: UpstreamTarget;
+  readonly connectionId: number;
+  /** The upstream's current database. */
+  database: string | null;
+  /** Server status flags of the last OK or EOF. */
+  status: number;
+  readonly #owner: LinkOwner;
+  readonly #socket: Socket;
+  readonly #relay: Relay;
+  #internal: { resolve(finished: Finished): void; reject(error: Error): void } | null = null;
+  #over = false;
+
+  constructor(
+    target: UpstreamTarget,
+    connection: UpstreamConnection,
+    owner: LinkOwner,
+    payloadBytesMax: number,
+  ) {
+    this.target = target;
+    this.connectionId = connection.connectionId;
+    this.database = target.database;
+    this.status = connection.status;
+    this.#owner = owner;
+    this.#socket = connection.socket;
+    this.#relay = new Relay(payloadBytesMax);
+    this.#socket.on('data', this.#onData);
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('close', () => this.#fail(new Error('closed by the upstream')));
+    if (connection.rest.length > 0) this.#onData(connection.rest);
+    this.#socket.resume();
+  }
+
+  get busy(): boolean {
+    return this.#relay.busy;
+  }
+  get inTransaction(): boolean {
+    return (this.status & serverStatus.IN_TRANS) !== 0;
+  }
+  get betweenPackets(): boolean {
+    return this.#relay.betweenPackets;
+  }
+  get nextSequence(): number {
+    return this.#relay.nextSequence;
+  }
+
+  /** Sends a command whose answer goes to the client; false when the upstream can't take more for now. */
+  ask(request: Request, wire: Buffer, lastSent: number, lastReceived: number): boolean {
+    this.#relay.begin(request, lastSent, lastReceived);
+    return this.#socket.write(wire);
+  }
+
+  /** Sends a command that has no answer. */
+  tell(wire: Buffer): boolean {
+    return this.#socket.write(wire);
+  }
+
+  /** @throws InternalQueryFailed (as a rejection) when the server answers with an error. */
+  async query(text: string): Promise<readonly (readonly (string | null)[])[]> {
+    const finished = await new Promise<Finished>((resolve, reject) => {
+      if (this.#over) {
+        reject(new Error('the upstream is gone'));
+        return;
+      }
+      this.#internal = { resolve, reject };
+      this.ask({ kind: 'internal' }, encodePacket(textCommand(command.QUERY, text), 0), 0, 0);
+    });
+    if (finished.error !== null) throw new InternalQueryFailed(finished.error);
+    return finished.rows;
+  }
+
+  /** Gives the session the character set and the SQL modes under which texts mean what they were read to mean. */
+  async pin(): Promise<void> {
+    await this.query('SET NAMES utf8mb4');
+    const [row] = await this.query('SELECT @@sql_mode');
+    const modes = modesOf(row?.[0]);
+    const kept = modes.filter((mode) => !forbiddenModes.has(mode));
+    if (kept.length < modes.length) await this.query(`SET SESSION sql_mode = '${kept.join(',')}'`);
+  }
+
+  /** What the server says of the session now. */
+  async inspect(): Promise<LinkState> {
+    const [row] = await this.query(
+      'SELECT DATABASE(), @@sql_mode, @@character_set_client, @@character_set_connection',
+    );
+    const [database, modes, client, connection] = row ?? [];
+    this.database = database ?? null;
+    return {
+      database: database ?? null,
+      pinned:
+        modesOf(modes).every((mode) => !forbiddenModes.has(mode)) &&
+        readableCharsets.has(client ?? '') &&
+        readableCharsets.has(connection ?? ''),
+    };
+  }
+
+  async use(database: string): Promise<void> {
+    await this.query(`USE ${quoteName(database)}`);
+    this.database = database;
+  }
+
+  /** Stops and starts reading, as the client keeps up. */
+  pause(): void {
+    this.#socket.pause();
+  }
+  resume(): void {
+    this.#socket.resume();
+  }
+  onceDrained(then: () => void): void {
+    this.#socket.once('drain', then);
+  }
+
+  /** Cuts the connection; `failed` is not reported. `error`: what the audit hears of a statement that was running. */
+  destroy(error: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#relay.abandon(error);
+    this.#internal?.reject(new Error('the session has ended'));
+    this.#internal = null;
+    this.#socket.destroy();
+  }
+
+  /** Says good-bye, for a connection that is idle. */
+  quit(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.end(encodePacket(Buffer.from([command.QUIT]), 0));
+    this.#socket.resume();
+  }
+
+  #onData = (chunk: Buffer): void => {
+    if (this.#over) return;
+    const relay = this.#relay;
+    let failure: Error | null = null;
+    try {
+      relay.feed(chunk);
+    } catch (error) {
+      failure = error as Error;
+    }
+    const parts = relay.outbox.take();
+    if (parts.length > 0 && !this.#owner.deliver(parts)) this.#socket.pause();
+    const finished = relay.finished;
+    relay.finished = null;
+    if (failure !== null) {
+      this.#fail(failure);
+      return;
+    }
+    if (finished === null) return;
+    if (finished.status !== null) this.status = finished.status;
+    const internal = this.#internal;
+    if (internal === null) {
+      this.#owner.finished(this, finished);
+      return;
+    }
+    this.#internal = null;
+    internal.resolve(finished);
+  };
+
+  #fail(error: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.destroy();
+    this.#internal?.reject(error);
+    this.#internal = null;
+    this.#owner.failed(this, error);
+    this.#relay.abandon('2013');
+  }
+}
+
+/** Modes that change how a text is cut into tokens, or what an expression means. */
+const forbiddenModes = new Set([
+  'ANSI',
+  'ANSI_QUOTES',
+  'DB2',
+  'EMPTY_STRING_IS_NULL',
+  'HIGH_NOT_PRECEDENCE',
+  'IGNORE_SPACE',
+  'MAXDB',
+  'MSSQL',
+  'MYSQL323',
+  'MYSQL40',
+  'NO_BACKSLASH_ESCAPES',
+  'ORACLE',
+  'PIPES_AS_CONCAT',
+  'POSTGRESQL',
+]);
+const readableCharsets = new Set(['utf8', 'utf8mb3', 'utf8mb4']);
+
+function modesOf(value: string | null | undefined): readonly string[] {
+  return (value ?? '').split(',').filter((mode) => mode !== '');
+}

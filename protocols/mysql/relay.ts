@@ -1,0 +1,459 @@
+/**
+ * The server's side of one upstream connection as a pure state machine: bytes of responses in, bytes for the client in
+ * `outbox`, and what ended in `finished`. One request at a time; no socket, no clock, no policy here.
+ */
+import type { MaskPlan, ResultColumn } from '../../masking/masker.ts';
+import { ProtocolError } from '../bytes.ts';
+import type { Admitted, Refused } from '../gate.ts';
+import { serverStatus } from './capabilities.ts';
+import { encodeErrorPayload, neutralMessage } from './errors.ts';
+import { encodePacket, PacketFramer, type PacketSink, packetBytesMax, physicalPackets } from './framing.ts';
+import { Outbox } from './outbox.ts';
+import {
+  type PrepareOk,
+  readColumn,
+  readColumnCount,
+  readEofStatus,
+  readErr,
+  readErrCode,
+  readOk,
+  readPrepareOk,
+  readTextRow,
+  silencedEof,
+  silencedOk,
+} from './server-messages.ts';
+import { RowWriter } from './values.ts';
+
+/** What the upstream has been asked. `plain`: answered by OK, EOF or ERR. `internal`: Cordon's own query, no byte of
+ *  whose answer reaches the client. */
+export type Request =
+  | { readonly kind: 'query' | 'execute'; readonly admitted: Admitted }
+  | { readonly kind: 'prepare'; readonly admitted: Admitted; readonly clientId: number }
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'internal' };
+
+/** How a request ended. */
+export interface Finished {
+  /** The server's error number, null when it succeeded. */
+  readonly error: number | null;
+  /** Server status flags; null after an error, which carries none. */
+  readonly status: number | null;
+  /** The packet that ends a settling statement's response: for the client, once the session's state is known. */
+  readonly held: readonly Buffer[];
+  /** The number that the first held packet has, or that a packet in its place would have. */
+  readonly nextSequence: number;
+  readonly prepared: PrepareOk | null;
+  /** Rows of an internal query. */
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
+/** Nothing more of this response may be delivered and the session ends. */
+export class Breach extends Error {
+  override readonly name = 'Breach';
+  readonly refused: Refused | null;
+  constructor(message: string, refused: Refused | null) {
+    super(message);
+    this.refused = refused;
+  }
+}
+
+type State =
+  | 'idle'
+  | 'first'
+  | 'columns'
+  | 'columns_end'
+  | 'rows'
+  | 'prepared_parameters'
+  | 'prepared_columns';
+
+/** Result metadata is held back until its mask plan is known; this bounds what is held. */
+const metadataBytesMax = 16 * 1024 * 1024;
+const internalRowsMax = 1000;
+
+export class Relay implements PacketSink {
+  /** What is ready for the client. */
+  readonly outbox = new Outbox();
+  /** Set when a request has ended; the owner takes it and sets it back to null. */
+  finished: Finished | null = null;
+  readonly #framer: PacketFramer;
+  readonly #held = new Outbox();
+  readonly #rows = new RowWriter();
+  // Finished rows that are not in the outbox yet: [from, to) of the writer's buffer.
+  #rowsFrom = 0;
+  #rowsTo = 0;
+  #heldBytes = 0;
+  #request: Request = { kind: 'plain' };
+  #state: State = 'idle';
+  /** Added to the upstream's sequence numbers: packets were joined, split or left out on the way. */
+  #shift = 0;
+  #next = 0;
+  #left = 0;
+  #columns: ResultColumn[] = [];
+  #columnCount = 0;
+  #plan: MaskPlan | null = null;
+  #silent = false;
+  #index = 0;
+  #resultRows = 0;
+  #resultBytes = 0;
+  #prepared: PrepareOk | null = null;
+  #internalRows: (string | null)[][] = [];
+
+  /** @param payloadBytesMax the largest packet that is read whole (a masked row, metadata). */
+  constructor(payloadBytesMax: number) {
+    this.#framer = new PacketFramer(this, payloadBytesMax);
+  }
+
+  get busy(): boolean {
+    return this.#state !== 'idle';
+  }
+
+  /** True when the client's stream stands between two packets, so that an ERR_Packet may follow. */
+  get betweenPackets(): boolean {
+    return this.#framer.atBoundary || this.#state !== 'rows' || this.#plan !== null || this.#shift !== 0;
+  }
+
+  /** The sequence number of the next packet to the client, behind all that is in the outbox. */
+  get nextSequence(): number {
+    return this.#next & 0xff;
+  }
+
+  /**
+   * A request is on its way upstream. `lastSent` is the sequence number of its last packet there, `lastReceived` of the
+   * client's.
+   */
+  begin(request: Request, lastSent: number, lastReceived: number): void {
+    if (this.#state !== 'idle') throw new Error('a request is already under way');
+    this.#request = request;
+    this.#state = 'first';
+    this.#framer.sequence = lastSent;
+    this.#shift = (lastReceived - lastSent) & 0xff;
+    this.#next = lastReceived + 1;
+    this.#index = 0;
+    this.#plan = null;
+    this.#prepared = null;
+    this.#internalRows = [];
+    this.#silent = 'admitted' in request && request.admitted.watched;
+    this.#resultRows = 0;
+    this.#resultBytes = 0;
+  }
+
+  /**
+   * Bytes from the upstream.
+   * @throws ProtocolError when they make no response, Breach when the response may not be delivered.
+   */
+  feed(chunk: Buffer): void {
+    try {
+      this.#framer.feed(chunk);
+    } finally {
+      this.#flushRows();
+    }
+  }
+
+  /** The response will never be complete: accounts for what was delivered. */
+  abandon(error: string): void {
+    if (this.#state === 'idle') return;
+    this.#state = 'idle';
+    this.#held.clear();
+    const request = this.#request;
+    if ((request.kind === 'query' || request.kind === 'execute') && request.admitted.statements > 0) {
+      request.admitted.completed(this.#index, this.#resultRows, this.#resultBytes, error);
+    }
+  }
+
+  starting(length: number, first: number, _sequence: number): boolean {
+    if (this.#state !== 'rows') {
+      if (this.#state === 'idle') throw new ProtocolError('packet without a request');
+      return true;
+    }
+    if (first === 0xff || (first === 0xfe && length < 9)) return true;
+    this.#resultRows += 1;
+    return this.#plan !== null || this.#shift !== 0 || this.#request.kind === 'internal';
+  }
+
+  passed(buffer: Buffer, start: number, end: number): void {
+    this.#resultBytes += end - start;
+    this.#next = this.#framer.sequence + 1;
+    this.outbox.range(buffer, start, end);
+  }
+
+  packet(buffer: Buffer, start: number, end: number, sequence: number): void {
+    switch (this.#state) {
+      case 'first':
+        this.#first(buffer, start, end, sequence);
+        return;
+      case 'columns':
+        this.#column(buffer, start, end, sequence);
+        return;
+      case 'columns_end':
+        this.#columnsEnd(buffer, start, end, sequence);
+        return;
+      case 'rows':
+        this.#row(buffer, start, end, sequence);
+        return;
+      case 'prepared_parameters':
+      case 'prepared_columns':
+        this.#preparedDefinition(buffer, start, end, sequence);
+        return;
+      case 'idle':
+        throw new ProtocolError('packet without a request');
+    }
+  }
+
+  #first(buffer: Buffer, start: number, end: number, sequence: number): void {
+    const payload = buffer.subarray(start, end);
+    const first = payload[0];
+    const kind = this.#request.kind;
+    if (first === 0xff) return this.#error(buffer, start, end, sequence);
+    if (kind === 'prepare') return this.#prepareOk(buffer, start, end, sequence);
+    if (first === 0x00) {
+      const ok = readOk(payload);
+      const silenced = this.#silent ? silencedOk(payload, ok) : null;
+      return this.#resultEnd(ok.status, buffer, start, end, sequence, silenced);
+    }
+    if (first === 0xfe && payload.length === 5 && kind === 'plain') {
+      return this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, null);
+    }
+    if (first === 0xfb) throw new Breach('the upstream asked for a local file', null);
+    if (kind === 'plain') throw new ProtocolError('a result where none was asked for');
+    this.#columnCount = readColumnCount(payload);
+    this.#left = this.#columnCount;
+    this.#columns = [];
+    this.#heldBytes = 0;
+    this.#plan = null;
+    this.#state = 'columns';
+    this.#hold(buffer, start, end, sequence);
+  }
+
+  #column(buffer: Buffer, start: number, end: number, sequence: number): void {
+    if (this.#request.kind !== 'internal') {
+      const format = this.#request.kind === 'execute' ? 'binary' : 'text';
+      this.#columns.push(readColumn(buffer.subarray(start, end), format));
+    }
+    this.#hold(buffer, start, end, sequence);
+    if (--this.#left === 0) this.#state = 'columns_end';
+  }
+
+  #columnsEnd(buffer: Buffer, start: number, end: number, sequence: number): void {
+    if (buffer[start] === 0xff) return this.#error(buffer, start, end, sequence);
+    const payload = buffer.subarray(start, end);
+    const status = readEofStatus(payload);
+    if (status & serverStatus.CURSOR_EXISTS) throw new ProtocolError('a cursor that was not asked for');
+    this.#state = 'rows';
+    if (this.#request.kind === 'internal') {
+      this.#held.clear();
+      return;
+    }
+    this.#choosePlan();
+    if (this.#silent) this.#push(this.#held, silencedEof(payload), sequence);
+    else this.#hold(buffer, start, end, sequence);
+    this.#releaseHeld(sequence + 1);
+  }
+
+  #choosePlan(): void {
+    const request = this.#request;
+    if (request.kind !== 'query' && request.kind !== 'execute') throw new ProtocolError('rows out of place');
+    const plan = request.admitted.plan(this.#columns, this.#index);
+    if (plan === null) return;
+    if ('effect' in plan) throw new Breach('the result contradicts its decision', plan);
+    if (plan.length !== this.#columns.length) throw new Breach('a mask plan of another width', null);
+    if (plan.every((masker) => masker === null)) return;
+    this.#plan = plan;
+    this.#silent = true;
+    if (this.#rows.buffer.length - this.#rows.length < 4096) this.#rows.begin(16 * 1024);
+    this.#rowsFrom = this.#rows.length;
+    this.#rowsTo = this.#rowsFrom;
+  }
+
+  #row(buffer: Buffer, start: number, end: number, sequence: number): void {
+    const length = end - start;
+    const first = buffer[start];
+    if (first === 0xff) {
+      this.#flushRows();
+      return this.#error(buffer, start, end, sequence);
+    }
+    if (first === 0xfe && length < 9) {
+      this.#flushRows();
+      const payload = buffer.subarray(start, end);
+      const silenced = this.#silent ? silencedEof(payload) : null;
+      return this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, silenced);
+    }
+    if (this.#request.kind === 'internal') {
+      if (this.#internalRows.length >= internalRowsMax)
+        throw new ProtocolError('internal query: too many rows');
+      this.#internalRows.push(readTextRow(buffer.subarray(start, end), this.#columnCount));
+    } else if (this.#plan !== null) this.#maskRow(this.#plan, buffer, start, end, sequence);
+    else {
+      this.#resultBytes += length + 4;
+      this.#emit(this.outbox, buffer, start, end, sequence);
+    }
+  }
+
+  #maskRow(plan: MaskPlan, buffer: Buffer, start: number, end: number, sequence: number): void {
+    const rows = this.#rows;
+    const header = rows.reserve(4);
+    if (this.#request.kind === 'execute') rows.binaryRow(buffer, start, end, this.#columns, plan);
+    else rows.textRow(buffer, start, end, plan);
+    const length = rows.length - header - 4;
+    this.#resultBytes += length + 4;
+    const split = physicalPackets(length);
+    const joined = physicalPackets(end - start);
+    // The number of the first physical packet, on either side.
+    const number = (sequence + 1 - joined + this.#shift) & 0xff;
+    this.#shift = (this.#shift + split - joined) & 0xff;
+    this.#next = number + split;
+    if (split === 1) {
+      rows.buffer.writeUIntLE(length, header, 3);
+      rows.buffer[header + 3] = number;
+      this.#rowsTo = rows.length;
+      return;
+    }
+    this.outbox.range(rows.buffer, this.#rowsFrom, header);
+    this.outbox.push(encodePacket(rows.buffer.subarray(header + 4, rows.length), number));
+    rows.begin(16 * 1024);
+    this.#rowsFrom = 0;
+    this.#rowsTo = 0;
+  }
+
+  /** Rows written since the last flush go to the outbox; the writer goes on behind them in the same memory. */
+  #flushRows(): void {
+    if (this.#rowsTo === this.#rowsFrom) return;
+    const rows = this.#rows;
+    this.outbox.range(rows.buffer, this.#rowsFrom, this.#rowsTo);
+    if (rows.length > rows.buffer.length / 2) rows.begin(Math.min(256 * 1024, 2 * rows.buffer.length));
+    this.#rowsFrom = rows.length;
+    this.#rowsTo = rows.length;
+  }
+
+  #prepareOk(buffer: Buffer, start: number, end: number, sequence: number): void {
+    const request = this.#request;
+    if (request.kind !== 'prepare') throw new ProtocolError('COM_STMT_PREPARE_OK out of place');
+    const payload = buffer.subarray(start, end);
+    const prepared = readPrepareOk(payload);
+    this.#prepared = prepared;
+    payload.writeUInt32LE(request.clientId, 1);
+    this.#emit(this.outbox, buffer, start, end, sequence);
+    this.#left = prepared.parameters;
+    this.#state = 'prepared_parameters';
+    if (this.#left === 0) this.#preparedColumns();
+  }
+
+  #preparedDefinition(buffer: Buffer, start: number, end: number, sequence: number): void {
+    if (this.#left > 0) this.#left -= 1;
+    else {
+      readEofStatus(buffer.subarray(start, end));
+      this.#emit(this.outbox, buffer, start, end, sequence);
+      if (this.#state === 'prepared_parameters') this.#preparedColumns();
+      else this.#finish(null, null, []);
+      return;
+    }
+    this.#emit(this.outbox, buffer, start, end, sequence);
+  }
+
+  #preparedColumns(): void {
+    this.#state = 'prepared_columns';
+    this.#left = this.#prepared?.columns ?? 0;
+    if (this.#left === 0) this.#finish(null, null, []);
+  }
+
+  /** An OK or EOF ends one result; `replacement` is the payload that the client gets in its place. */
+  #resultEnd(
+    status: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    sequence: number,
+    replacement: Buffer | null,
+  ): void {
+    const more = (status & serverStatus.MORE_RESULTS_EXISTS) !== 0;
+    const request = this.#request;
+    if (more && (request.kind === 'plain' || request.kind === 'internal')) {
+      throw new ProtocolError('more results than were asked for');
+    }
+    const settles = !more && 'admitted' in request && request.admitted.settles;
+    const target = settles ? this.#held : this.outbox;
+    if (replacement === null) this.#emit(target, buffer, start, end, sequence);
+    else this.#push(target, replacement, sequence);
+    if ('admitted' in request) this.#account(request.admitted, more);
+    this.#state = 'first';
+    this.#plan = null;
+    if (!more) this.#finish(null, status, this.#held.take());
+  }
+
+  // A CALL gives more results than statements: they belong to the last one.
+  #account(admitted: Admitted, more: boolean): void {
+    if (more && this.#index >= admitted.statements - 1) {
+      if (admitted.watched) throw new Breach('more results than statements', null);
+      return;
+    }
+    if (admitted.statements > 0) {
+      admitted.completed(this.#index, this.#resultRows, this.#resultBytes, null);
+    }
+    this.#resultRows = 0;
+    this.#resultBytes = 0;
+    if (more) this.#index += 1;
+  }
+
+  #error(buffer: Buffer, start: number, end: number, sequence: number): void {
+    const payload = buffer.subarray(start, end);
+    const code = readErrCode(payload);
+    const request = this.#request;
+    // Metadata may be waiting in front of an error that comes in place of its end.
+    this.#releaseHeld(sequence);
+    const settles = 'admitted' in request && request.kind !== 'prepare' && request.admitted.settles;
+    const target = settles ? this.#held : this.outbox;
+    if (this.#silent) {
+      const { sqlState } = readErr(payload);
+      const neutral = { code, sqlState, message: neutralMessage(code) };
+      this.#push(target, encodeErrorPayload(neutral), sequence);
+    } else this.#emit(target, buffer, start, end, sequence);
+    if ((request.kind === 'query' || request.kind === 'execute') && request.admitted.statements > 0) {
+      request.admitted.completed(this.#index, this.#resultRows, this.#resultBytes, String(code));
+    }
+    this.#finish(code, null, this.#held.take());
+  }
+
+  #finish(error: number | null, status: number | null, held: readonly Buffer[]): void {
+    this.#state = 'idle';
+    this.#plan = null;
+    const { nextSequence } = this;
+    this.finished = {
+      error,
+      status,
+      held,
+      nextSequence,
+      prepared: this.#prepared,
+      rows: this.#internalRows,
+    };
+  }
+
+  #hold(buffer: Buffer, start: number, end: number, sequence: number): void {
+    this.#heldBytes += end - start;
+    if (this.#heldBytes > metadataBytesMax) throw new ProtocolError('result metadata too large');
+    this.#emit(this.#held, buffer, start, end, sequence);
+  }
+
+  #releaseHeld(next: number): void {
+    if (this.#held.isEmpty) return;
+    this.#held.moveTo(this.outbox);
+    this.#next = next + this.#shift;
+  }
+
+  /** Appends a packet that keeps its payload. */
+  #emit(target: Outbox, buffer: Buffer, start: number, end: number, sequence: number): void {
+    if (this.#request.kind === 'internal') return;
+    if (end - start >= packetBytesMax) {
+      const first = sequence + 1 - physicalPackets(end - start) + this.#shift;
+      target.push(encodePacket(buffer.subarray(start, end), first & 0xff));
+    } else {
+      if (this.#shift !== 0) buffer[start - 1] = (sequence + this.#shift) & 0xff;
+      target.range(buffer, start - 4, end);
+    }
+    if (target === this.outbox) this.#next = sequence + this.#shift + 1;
+  }
+
+  /** Appends another payload (shorter than a physical packet) under the packet's number. */
+  #push(target: Outbox, payload: Buffer, sequence: number): void {
+    target.push(encodePacket(payload, (sequence + this.#shift) & 0xff));
+    if (target === this.outbox) this.#next = sequence + this.#shift + 1;
+  }
+}

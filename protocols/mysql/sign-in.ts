@@ -1,0 +1,167 @@
+/**
+ * A client's connection phase: greeting, TLS, the switch to mysql_clear_password, the token. It ends in credentials for the
+ * gate, or in an error that says no more than it must.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { ProtocolError } from '../bytes.ts';
+import type { Credentials, ListenerSettings } from '../gate.ts';
+import {
+  capability,
+  isReadableCollation,
+  neededCapabilities,
+  offeredCapabilities,
+  serverStatus,
+} from './capabilities.ts';
+import { Dialogue, Disconnected } from './dialogue.ts';
+import { accessDenied, encodeError, type ServerError, serverErrors } from './errors.ts';
+import { encodeAuthSwitch, encodeGreeting, readClearPassword, readClientHello } from './handshake.ts';
+
+/** A client that has said who it is; its socket is paused. */
+export interface Arrival {
+  readonly socket: Socket;
+  readonly rest: Buffer;
+  readonly credentials: Credentials;
+  /** What was agreed upon: flags that were not offered are gone. */
+  readonly capabilities: number;
+  /** The sequence number of the answer, an OK or an ERR. */
+  readonly sequence: number;
+}
+
+/** The client was told why and is gone. */
+export class TurnedAway extends Error {
+  override readonly name = 'TurnedAway';
+}
+
+const secretBytesMax = 16 * 1024;
+const contexts = new WeakMap<object, SecureContext>();
+
+/** One context for a listener's settings: reading keys takes too long to do it for every client. */
+function secureContextOf(tls: NonNullable<ListenerSettings['tls']>): SecureContext {
+  let context = contexts.get(tls);
+  if (context === undefined) {
+    context = createSecureContext({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' });
+    contexts.set(tls, context);
+  }
+  return context;
+}
+
+/**
+ * Rejects when the client can't be heard out; it has been answered, as far as it could be, and cut off by then.
+ * @param connectionId told to the client; it names nothing on any server
+ */
+export async function receiveClient(
+  plain: Socket,
+  settings: ListenerSettings,
+  serverVersion: string,
+  connectionId: number,
+): Promise<Arrival> {
+  const address = plain.remoteAddress ?? '';
+  let socket = plain;
+  let dialogue = new Dialogue(socket, settings.handshakeBytesMax);
+  let sequence = 0;
+  const deadline = new AbortController();
+  deadline.signal.addEventListener('abort', () => dialogue.fail(new ProtocolError('no sign-in in time')));
+  const timer = setTimeout(() => deadline.abort(), settings.handshakeTimeoutMs);
+  const turnAway = (error: ServerError, withState = true): never => {
+    socket.end(encodeError(error, sequence, withState));
+    throw new TurnedAway(error.message);
+  };
+  try {
+    const tlsFlag = settings.tls === null ? 0 : capability.SSL;
+    const offered = offeredCapabilities | tlsFlag;
+    dialogue.send(greeting(serverVersion, connectionId, offered), 0);
+    let packet = await dialogue.next();
+    sequence = packet.sequence + 1;
+    let hello = readClientHello(packet.payload);
+    if (hello.kind === 'tls') {
+      if (settings.tls === null) throw new ProtocolError('TLS was not offered');
+      socket = await secure(socket, dialogue.release(), secureContextOf(settings.tls), deadline.signal);
+      dialogue = new Dialogue(socket, settings.handshakeBytesMax);
+      socket.resume();
+      packet = await dialogue.next();
+      sequence = packet.sequence + 1;
+      hello = readClientHello(packet.payload);
+      if (hello.kind === 'tls') throw new ProtocolError('TLS inside TLS');
+    }
+    const tls = socket !== plain;
+    const capabilities = hello.capabilities & offered;
+    if ((capabilities & neededCapabilities) !== neededCapabilities) turnAway(serverErrors.oldClient);
+    if (!isReadableCollation(hello.collation)) turnAway(serverErrors.charset);
+    if (!tls && !(settings.allowCleartextLoopback && isLoopback(address))) turnAway(serverErrors.needsTls);
+    if (hello.database === '') turnAway(serverErrors.noDatabase);
+    dialogue.send(encodeAuthSwitch({ plugin: 'mysql_clear_password', data: Buffer.alloc(0) }), sequence);
+    packet = await dialogue.next();
+    sequence = packet.sequence + 1;
+    if (packet.payload.length > secretBytesMax) turnAway(accessDenied(hello.user));
+    const credentials: Credentials = {
+      protocol: 'mysql',
+      user: hello.user,
+      secret: readClearPassword(packet.payload),
+      database: hello.database,
+      clientAddress: address,
+      tls,
+      applicationName: hello.applicationName,
+    };
+    return { socket, rest: dialogue.release(), credentials, capabilities, sequence };
+  } catch (error) {
+    dialogue.release();
+    socket.on('error', () => {});
+    if (error instanceof ProtocolError) socket.end(encodeError(serverErrors.badHandshake, sequence, false));
+    // The other side may keep its half open as long as it likes; ours ends once the error is out.
+    if (error instanceof ProtocolError || error instanceof TurnedAway) socket.destroySoon();
+    else socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function greeting(serverVersion: string, connectionId: number, capabilities: number): Buffer {
+  // No byte of a scramble may be NUL; nothing is ever proved with this one.
+  const scramble = randomBytes(20).map((byte) => (byte % 94) + 33);
+  return encodeGreeting({
+    serverVersion,
+    connectionId,
+    scramble: Buffer.from(scramble),
+    capabilities,
+    status: serverStatus.AUTOCOMMIT,
+    plugin: 'mysql_native_password',
+  });
+}
+
+/** `early` came in one segment with the SSLRequest: it goes into the TLS handshake and nowhere else, so that bytes
+ *  sent in clear can't pass for encrypted ones. */
+function secure(
+  socket: Socket,
+  early: Buffer,
+  context: SecureContext,
+  deadline: AbortSignal,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    if (early.length > 0) socket.unshift(early);
+    const secured = new TLSSocket(socket, { isServer: true, secureContext: context });
+    const failed = (): void => {
+      secured.on('error', () => {});
+      secured.destroy();
+      socket.destroy();
+      reject(new Disconnected('no TLS handshake'));
+    };
+    socket.on('error', failed);
+    secured.once('error', failed);
+    secured.once('close', failed);
+    deadline.addEventListener('abort', failed);
+    secured.once('secure', () => {
+      secured.off('error', failed);
+      secured.off('close', failed);
+      deadline.removeEventListener('abort', failed);
+      secured.pause();
+      resolve(secured);
+    });
+  });
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address);
+}
