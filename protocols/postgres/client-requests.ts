@@ -1,0 +1,330 @@
+/**
+ * What each client message comes to: who is asked, what the upstream is sent, which answer is expected. Messages
+ * that the gate refuses never leave here; a text that is sure to fail goes in their place, so that the server keeps
+ * the order of answers, the skipping to Sync and the state of the transaction. No I/O.
+ */
+import { isUtf8 } from 'node:buffer';
+import { ProtocolError } from '../bytes.ts';
+import type { Admission, GateSession, Refused, UpstreamName } from '../gate.ts';
+import {
+  clientType,
+  encodeNamed,
+  encodeParse,
+  encodeQuery,
+  failingExtended,
+  failingParse,
+  failingQuery,
+  readBind,
+  readExecute,
+  readNamed,
+  readParse,
+  readQuery,
+} from './client-messages.ts';
+import { serverRefusal } from './errors.ts';
+import { Request, type RequestQueue } from './requests.ts';
+import { mayRevert, settingOf } from './settings-log.ts';
+import type { Names, Portal, Prepared } from './statements.ts';
+
+/** What a client message comes to. `again`: it waits, and will be looked at once more. */
+export type Handled = 'verbatim' | 'consumed' | 'again';
+
+/** Why no client message is being handled. */
+export type Blocked = '' | 'admission' | 'idle' | 'settle' | 'state' | 'switch' | 'confirm' | 'full';
+
+/** What the handling of messages needs of the relay around it. */
+export interface Flow {
+  readonly queue: RequestQueue;
+  readonly upstream: UpstreamName;
+  readonly signal: AbortSignal;
+  /** The answer that the current message waited for. */
+  readonly answer: Admission | null;
+  /** Counts pipelines; messages of one share the fate of being skipped. */
+  readonly group: number;
+  /** A settling statement was sent in the open pipeline. */
+  readonly settlingGroup: boolean;
+  /** A settling statement ran in the open transaction. */
+  readonly unsettledTransaction: boolean;
+  /** Sends bytes of the gateway's own, behind all that came before the current message. */
+  send(bytes: Buffer): void;
+  block(reason: Blocked): Handled;
+  wait(admission: Promise<Admission>): Handled;
+  /** null: this upstream is the one. `wait`: it is going to be. A refusal: it can't be now. */
+  elsewhere(route: UpstreamName, answer: Admission | null): Refused | 'wait' | null;
+  /** An extended message is on its way. */
+  openGroup(request: Request): void;
+  /** A Query or Sync is on its way. */
+  endGroup(request: Request): void;
+  /** Handle nothing more until the state has been read again. */
+  settle(): void;
+  settleAtSync(): void;
+  /** The server will discard the client's messages up to Sync. */
+  skip(): void;
+  terminate(): Handled;
+}
+
+export class ClientRequests {
+  readonly #flow: Flow;
+  readonly #session: GateSession;
+  readonly #statements: Names<Prepared>;
+  readonly #portals: Names<Portal>;
+
+  constructor(flow: Flow, session: GateSession, statements: Names<Prepared>, portals: Names<Portal>) {
+    this.#flow = flow;
+    this.#session = session;
+    this.#statements = statements;
+    this.#portals = portals;
+  }
+
+  /**
+   * One message.
+   * @throws ProtocolError when it is malformed or of an unknown type.
+   */
+  message(type: number, content: Buffer): Handled {
+    switch (type) {
+      case clientType.query:
+        return this.#query(content);
+      case clientType.parse:
+        return this.#parse(content);
+      case clientType.bind:
+        return this.#bind(content);
+      case clientType.describe:
+        return this.#describe(content);
+      case clientType.execute:
+        return this.#execute(content);
+      case clientType.close:
+        return this.#close(content);
+      case clientType.sync:
+        return this.#sync();
+      case clientType.flush:
+        return 'verbatim';
+      case clientType.functionCall:
+        return this.#refuseQuery(this.#session.refuseMessage('FunctionCall'));
+      case clientType.copyData:
+      case clientType.copyDone:
+      case clientType.copyFail:
+        return 'consumed';
+      case clientType.terminate:
+        return this.#flow.terminate();
+    }
+    return unknownType(type);
+  }
+
+  /** A message that comes while the server is discarding. */
+  discard(type: number): Handled {
+    return knownTypes.has(type) ? 'consumed' : unknownType(type);
+  }
+
+  #query(content: Buffer): Handled {
+    const flow = this.#flow;
+    const bytes = readQuery(content);
+    if (flow.settlingGroup)
+      return this.#refuseQuery(this.#session.refuseMessage('Query before a setting took effect'));
+    if (!isUtf8(bytes)) return this.#refuseQuery(this.#malformedText('Query'));
+    const text = bytes.toString('utf8');
+    const admission = flow.answer ?? this.#session.admit(text, 'query', flow.signal);
+    if (admission instanceof Promise) return flow.wait(admission);
+    if (admission.effect === 'refuse') return this.#refuseQuery(admission);
+    const elsewhere = flow.elsewhere(admission.route, admission);
+    if (elsewhere === 'wait') return 'again';
+    if (elsewhere !== null) return this.#refuseQuery(elsewhere);
+    const request = new Request('query');
+    request.admitted = admission;
+    request.watched = admission.watched;
+    if (admission.statements === 1) request.settingText = settingOf(text);
+    flow.endGroup(request);
+    const settles = admission.settles || (flow.unsettledTransaction && mayRevert(text));
+    if (admission.text !== null) flow.send(encodeQuery(admission.text));
+    if (settles) flow.settle();
+    return admission.text === null ? 'verbatim' : 'consumed';
+  }
+
+  #parse(content: Buffer): Handled {
+    const flow = this.#flow;
+    const message = readParse(content);
+    const { name } = message;
+    const refuse = (refused: Refused): Handled => this.#refuseExtended(refused, failingParse(name));
+    if (flow.settlingGroup) return refuse(this.#session.refuseMessage('Parse before a setting took effect'));
+    if (!isUtf8(message.text)) return refuse(this.#malformedText('Parse'));
+    const known = this.#statements.find(name, flow.group);
+    if (known === 'wait') return flow.block('confirm');
+    if (known !== null && name !== '' && known.upstream !== flow.upstream) {
+      return refuse(serverRefusal('42P05', 'a prepared statement of this name already exists'));
+    }
+    if (known === null && this.#statements.size >= this.#session.limits.preparedMax) {
+      return refuse(serverRefusal('54000', 'too many prepared statements in this session'));
+    }
+    const text = message.text.toString('utf8');
+    const admission = flow.answer ?? this.#session.admit(text, 'prepare', flow.signal);
+    if (admission instanceof Promise) return flow.wait(admission);
+    if (admission.effect === 'refuse') return refuse(admission);
+    const elsewhere = flow.elsewhere(admission.route, admission);
+    if (elsewhere === 'wait') return 'again';
+    if (elsewhere !== null) return refuse(elsewhere);
+    const prepared: Prepared = {
+      name,
+      upstream: flow.upstream,
+      admitted: admission,
+      reverts: mayRevert(text),
+      settingText: settingOf(text),
+      group: flow.group,
+      epoch: this.#statements.epoch,
+      description: null,
+      planned: null,
+    };
+    const request = new Request('parse');
+    request.name = name;
+    request.preparedGuess = this.#statements.guess(name, prepared, flow.group);
+    flow.openGroup(request);
+    if (admission.text === null) return 'verbatim';
+    flow.send(encodeParse(message, admission.text));
+    return 'consumed';
+  }
+
+  #bind(content: Buffer): Handled {
+    const flow = this.#flow;
+    const message = readBind(content);
+    if (flow.settlingGroup) {
+      return this.#refuseExtended(this.#session.refuseMessage('Bind before a setting took effect'));
+    }
+    const prepared = this.#statements.find(message.statement, flow.group);
+    if (prepared === 'wait') return flow.block('confirm');
+    if (prepared === null) {
+      return this.#refuseExtended(serverRefusal('26000', 'the prepared statement does not exist'));
+    }
+    const elsewhere = flow.elsewhere(prepared.upstream, null);
+    if (elsewhere === 'wait') return 'again';
+    if (elsewhere !== null) return this.#refuseExtended(elsewhere);
+    if (this.#portals.size >= this.#session.limits.portalsMax && message.portal !== '') {
+      return this.#refuseExtended(serverRefusal('54000', 'too many open portals in this session'));
+    }
+    const portal: Portal = {
+      name: message.portal,
+      prepared,
+      formats: message.formats,
+      group: flow.group,
+      epoch: this.#portals.epoch,
+      description: null,
+      described: false,
+    };
+    const request = new Request('bind');
+    request.name = message.portal;
+    request.watched = prepared.admitted.watched;
+    request.portalGuess = this.#portals.guess(message.portal, portal, flow.group);
+    flow.openGroup(request);
+    return 'verbatim';
+  }
+
+  #describe(content: Buffer): Handled {
+    const flow = this.#flow;
+    const named = readNamed(content);
+    const request = new Request('describe');
+    request.ofStatement = named.statement;
+    if (named.statement) {
+      const prepared = this.#statements.find(named.name, flow.group);
+      if (prepared === 'wait') return flow.block('confirm');
+      const elsewhere = prepared === null ? null : flow.elsewhere(prepared.upstream, null);
+      if (elsewhere === 'wait') return 'again';
+      if (elsewhere !== null) return this.#refuseExtended(elsewhere);
+      request.prepared = prepared;
+    } else {
+      const portal = this.#portals.find(named.name, flow.group);
+      if (portal === 'wait') return flow.block('confirm');
+      request.portal = portal;
+      if (portal !== null) portal.described = true;
+    }
+    flow.openGroup(request);
+    return 'verbatim';
+  }
+
+  #execute(content: Buffer): Handled {
+    const flow = this.#flow;
+    const name = readExecute(content);
+    const portal = this.#portals.find(name, flow.group);
+    if (portal === 'wait') return flow.block('confirm');
+    if (portal === null) return this.#refuseExtended(serverRefusal('34000', 'the portal does not exist'));
+    const { prepared } = portal;
+    const admission = flow.answer ?? this.#session.readmit(prepared.admitted, flow.signal);
+    if (admission instanceof Promise) return flow.wait(admission);
+    if (admission.effect === 'refuse') return this.#refuseExtended(admission);
+    if (admission.route !== flow.upstream || admission.text !== prepared.admitted.text) {
+      return this.#refuseExtended(this.#session.refuseMessage('Execute of a statement that is decided anew'));
+    }
+    prepared.admitted = admission;
+    if (admission.watched && !portal.described) {
+      const question = new Request('describe');
+      question.portal = portal;
+      question.hidden = true;
+      portal.described = true;
+      flow.openGroup(question);
+      flow.send(encodeNamed(clientType.describe, false, name));
+    }
+    const request = new Request('execute');
+    request.admitted = admission;
+    request.watched = admission.watched;
+    request.portal = portal;
+    request.settingText = prepared.settingText;
+    flow.openGroup(request);
+    if (admission.settles || (flow.unsettledTransaction && prepared.reverts)) {
+      flow.settleAtSync();
+    }
+    return 'verbatim';
+  }
+
+  #close(content: Buffer): Handled {
+    const flow = this.#flow;
+    const named = readNamed(content);
+    const request = new Request('close');
+    request.name = named.name;
+    if (named.statement) {
+      const prepared = this.#statements.find(named.name, flow.group);
+      if (prepared === 'wait') return flow.block('confirm');
+      const elsewhere = prepared === null ? null : flow.elsewhere(prepared.upstream, null);
+      if (elsewhere === 'wait') return 'again';
+      if (elsewhere !== null) return this.#refuseExtended(elsewhere);
+      request.preparedGuess = this.#statements.guess(named.name, null, flow.group);
+    } else request.portalGuess = this.#portals.guess(named.name, null, flow.group);
+    flow.openGroup(request);
+    return 'verbatim';
+  }
+
+  #sync(): Handled {
+    const flow = this.#flow;
+    const settling = flow.settlingGroup;
+    flow.endGroup(new Request('sync'));
+    if (settling) flow.settle();
+    return 'verbatim';
+  }
+
+  #refuseQuery(refused: Refused): Handled {
+    const request = new Request('query');
+    request.refused = refused;
+    this.#flow.send(failingQuery);
+    this.#flow.endGroup(request);
+    return 'consumed';
+  }
+
+  #refuseExtended(refused: Refused, instead: Buffer = failingExtended): Handled {
+    const request = new Request('refusal');
+    request.refused = refused;
+    this.#flow.send(instead);
+    this.#flow.openGroup(request);
+    this.#flow.skip();
+    return 'consumed';
+  }
+
+  #malformedText(message: string): Refused {
+    return {
+      ...this.#session.refuseMessage(`${message} whose text is not UTF-8`),
+      sqlState: '22021',
+      message: 'invalid byte sequence for encoding "UTF8"',
+    };
+  }
+}
+
+const knownTypes: ReadonlySet<number> = new Set(
+  Object.values(clientType).filter((t) => t !== clientType.password),
+);
+
+function unknownType(type: number): never {
+  throw new ProtocolError(`an unknown message type 0x${type.toString(16)}`);
+}

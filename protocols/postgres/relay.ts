@@ -1,0 +1,420 @@
+/**
+ * The relay of one signed-in session: client messages in, decided bytes for the upstream out; upstream bytes in,
+ * what the client may see out. Every text and every execution passes the gate here. A state machine: no socket, no
+ * clock, no randomness.
+ */
+import { serialize } from 'pg-protocol';
+import { ProtocolError } from '../bytes.ts';
+import type { Admission, GateSession, Refused, UpstreamName } from '../gate.ts';
+import { readTextArray } from './array-literal.ts';
+import { clientType, flush } from './client-messages.ts';
+import { type Blocked, ClientRequests, type Flow, type Handled } from './client-requests.ts';
+import { encodeFatal, SessionEnd, serverRefusal } from './errors.ts';
+import { ClientFrames, FrameTooLong } from './framing.ts';
+import { Request, RequestQueue } from './requests.ts';
+import { type ResultEvents, Results } from './results.ts';
+import { status } from './server-messages.ts';
+import { SettingsLog } from './settings-log.ts';
+import { Names, type Portal, type Prepared } from './statements.ts';
+import { UpstreamFrames } from './upstream-frames.ts';
+
+/** The two sides, as the relay needs them. */
+export interface RelayEnds {
+  toClient(bytes: Buffer): void;
+  toUpstream(bytes: Buffer): void;
+  /** Makes another upstream the current one, opening it when need be and saying `settings` there first. */
+  switchTo(upstream: UpstreamName, settings: readonly string[]): Promise<void>;
+  /** Whether the client's bytes should wait for now. */
+  holdClient(held: boolean): void;
+  /** The session is over; `response` is the client's last message. `cancel`: the running statement is to be stopped. */
+  end(response: Buffer | null): void;
+}
+
+const inFlightMax = 8192;
+
+/** Reads the answer to the state question. @throws ProtocolError */
+export function readPath(literal: string): readonly string[] {
+  return readTextArray(literal).map((schema) => schema ?? '');
+}
+export const stateText = 'SELECT pg_catalog.current_schemas(true)';
+const stateQuery: Buffer = Buffer.from(serialize.query(stateText));
+
+export class Relay implements ResultEvents, Flow {
+  readonly #session: GateSession;
+  readonly #ends: RelayEnds;
+  readonly #frames: ClientFrames;
+  readonly #upstreamFrames: UpstreamFrames;
+  readonly queue = new RequestQueue();
+  readonly #statements = new Names<Prepared>();
+  readonly #portals = new Names<Portal>();
+  readonly #results: Results;
+  readonly #requests: ClientRequests;
+  readonly #settings = new SettingsLog();
+  upstream: UpstreamName;
+  #abort = new AbortController();
+
+  /** Offset in the client frames' buffer from which bytes are to be sent on; -1: none. */
+  #run = -1;
+  #pumping = false;
+  #ended = false;
+  #draining = false;
+  /** Why no client message is being handled. */
+  #blocked: Blocked = '';
+  answer: Admission | null = null;
+  #switched = false;
+
+  #status: number = status.idle;
+  group = 0;
+  #groupOpen = false;
+  /** The client's messages up to Sync are discarded, as the server does or will do. */
+  #skipping = false;
+  #pinned = false;
+
+  settlingGroup = false;
+  #refreshWanted = false;
+  unsettledTransaction = false;
+  #readySeen = false;
+  #fatal = false;
+  #full = false;
+  #stateValue: string | null = null;
+  #lastState: string;
+
+  /** @param state the literal that `current_schemas(true)` gave at the start. */
+  constructor(session: GateSession, ends: RelayEnds, upstream: UpstreamName, state: string) {
+    this.#session = session;
+    this.#ends = ends;
+    this.upstream = upstream;
+    this.#lastState = state;
+    this.#frames = new ClientFrames(session.limits.messageBytesMax);
+    this.#results = new Results(this.queue, this.#statements, this.#portals, this);
+    this.#requests = new ClientRequests(this, session, this.#statements, this.#portals);
+    this.#upstreamFrames = new UpstreamFrames(this.#results, (bytes) => ends.toClient(bytes));
+  }
+
+  /** Takes what a read of the client's side gave. */
+  client(piece: Buffer): void {
+    if (this.#ended) return;
+    this.#frames.push(piece);
+    this.#pump();
+  }
+
+  /** Takes what a read of the current upstream gave. */
+  fromUpstream(piece: Buffer): void {
+    if (this.#ended) return;
+    try {
+      this.#upstreamFrames.push(piece);
+      if (this.#readySeen) this.#afterReady();
+    } catch (error) {
+      this.#fail(error, 'the upstream');
+      return;
+    }
+    if (this.#blocked === 'full' && this.queue.length < inFlightMax / 2) this.#unblock();
+  }
+
+  /** A cancel request: ends a wait for a decision. True when there was none, and the upstream is to be asked. */
+  cancelled(): boolean {
+    if (this.#blocked !== 'admission') return true;
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    return false;
+  }
+
+  /** End as soon as nothing is open. */
+  drain(): void {
+    this.#draining = true;
+    this.#endIfDrained();
+  }
+
+  /** The session is over for a reason outside; `sqlState` is what a running statement came to. */
+  close(sqlState: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#abort.abort();
+    this.#results.abort(sqlState);
+  }
+
+  /** True when the upstream works on something. */
+  get busy(): boolean {
+    return this.queue.length > 0;
+  }
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  #end(sqlState: string, response: Buffer | null): void {
+    this.close(sqlState);
+    this.#ends.end(response);
+  }
+
+  #fail(error: unknown, side: 'the client' | 'the upstream'): void {
+    if (this.#ended) return;
+    if (error instanceof SessionEnd) this.#end(error.sqlState, error.response);
+    else if (error instanceof FrameTooLong) {
+      this.#end('54000', encodeFatal('54000', `${error.message} is over this gateway's limit`));
+    } else if (error instanceof ProtocolError) {
+      this.#end('08P01', encodeFatal('08P01', `protocol violation by ${side}: ${error.message}`));
+    } else {
+      this.#end('XX000', encodeFatal('XX000', 'the gateway failed; the session was closed'));
+    }
+  }
+
+  // Client side
+
+  #pump(): void {
+    if (this.#pumping || this.#ended || this.#blocked !== '') return;
+    this.#pumping = true;
+    const frames = this.#frames;
+    try {
+      while (this.#blocked === '' && !this.#ended && frames.next()) {
+        const handled = this.#message(frames.type);
+        if (handled === 'again') {
+          this.#flushRun();
+          frames.back();
+          continue;
+        }
+        this.answer = null;
+        this.#switched = false;
+        if (handled === 'verbatim') {
+          if (this.#run === -1) this.#run = frames.start;
+        } else this.#flushRun();
+        if (this.#full) this.#waitForAnswers();
+      }
+      this.#flushRun(true);
+    } catch (error) {
+      this.#run = -1;
+      this.#fail(error, 'the client');
+    } finally {
+      this.#pumping = false;
+    }
+    this.#endIfDrained();
+  }
+
+  /** Too much is in flight: the server is made to answer before more is taken. */
+  #waitForAnswers(): void {
+    this.#full = false;
+    this.#flushRun(true);
+    this.#ends.toUpstream(flush);
+    if (this.#blocked === '') this.block('full');
+  }
+
+  /** Sends on what came before the current frame, or (`whole`) the current frame too. */
+  #flushRun(whole = false): void {
+    if (this.#run === -1) return;
+    const { buffer, start, end } = this.#frames;
+    const to = whole ? end : start;
+    if (to > this.#run && !this.#ended) this.#ends.toUpstream(buffer.subarray(this.#run, to));
+    this.#run = -1;
+  }
+
+  send(bytes: Buffer): void {
+    this.#flushRun();
+    this.#ends.toUpstream(bytes);
+  }
+
+  block(reason: Blocked): Handled {
+    this.#blocked = reason;
+    this.#ends.holdClient(true);
+    return 'again';
+  }
+
+  #unblock(): void {
+    this.#blocked = '';
+    if (this.#ended) return;
+    this.#pump();
+    if (this.#blocked === '' && !this.#ended) this.#ends.holdClient(false);
+  }
+
+  #message(type: number): Handled {
+    if (this.#skipping) {
+      if (type === clientType.sync) this.#skipping = false;
+      else if (type !== clientType.terminate) return this.#requests.discard(type);
+    }
+    const { buffer, content, end } = this.#frames;
+    return this.#requests.message(type, buffer.subarray(content, end));
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  wait(admission: Promise<Admission>): Handled {
+    admission.then(
+      (answer) => this.#answered(answer),
+      () => this.#answered(serverRefusal('57014', 'the wait for a decision was ended')),
+    );
+    return this.block('admission');
+  }
+
+  #answered(answer: Admission): void {
+    if (this.#ended) return;
+    this.answer = answer;
+    this.#unblock();
+  }
+
+  elsewhere(route: UpstreamName, answer: Admission | null): Refused | 'wait' | null {
+    if (route === this.upstream) return null;
+    const idle = this.queue.length === 0 && !this.#groupOpen;
+    if (!idle && !this.#groupOpen && this.#status === status.idle) {
+      this.block('idle');
+      return 'wait';
+    }
+    const settings = this.#settings.texts;
+    if (!idle || this.#status !== status.idle || this.#switched || settings === null) {
+      return {
+        ...this.#session.refuseMessage('a statement for another upstream inside a transaction or pipeline'),
+        message: `the open transaction or pipeline is on upstream "${this.upstream}", this statement belongs to "${route}"`,
+        hint: 'End the transaction (or send Sync) first.',
+      };
+    }
+    this.#switched = true;
+    this.block('switch');
+    this.#ends.switchTo(route, settings).then(
+      () => {
+        if (this.#ended) return;
+        this.upstream = route;
+        this.answer = answer;
+        this.#askState();
+      },
+      () => this.#answered(serverRefusal('08001', `upstream "${route}" could not be reached`)),
+    );
+    return 'wait';
+  }
+
+  openGroup(request: Request): void {
+    this.queue.push(request);
+    if (!this.#groupOpen) {
+      this.#groupOpen = true;
+      this.#pin();
+    }
+    if (this.queue.length >= inFlightMax && this.#blocked === '') {
+      this.#full = true;
+    }
+  }
+
+  endGroup(request: Request): void {
+    this.queue.push(request);
+    this.group++;
+    this.#groupOpen = false;
+    this.settlingGroup = false;
+  }
+
+  settle(): void {
+    this.#refreshWanted = true;
+    this.block('settle');
+  }
+
+  settleAtSync(): void {
+    this.settlingGroup = true;
+    this.#refreshWanted = true;
+  }
+
+  skip(): void {
+    this.#skipping = true;
+  }
+
+  terminate(): Handled {
+    this.#end('57P01', null);
+    return 'consumed';
+  }
+
+  // Upstream side
+
+  ready(statusByte: number): void {
+    const before = this.#status;
+    this.#status = statusByte;
+    this.#readySeen = true;
+    if (statusByte === status.idle) {
+      this.#settings.kept();
+      if (!this.#groupOpen && this.queue.length === 0) this.#unpin();
+    } else this.#pin();
+    const back = statusByte === status.idle || before === status.failed;
+    if (this.unsettledTransaction && back && before !== statusByte) this.#refreshWanted = true;
+  }
+
+  state(value: string | null): void {
+    this.#stateValue = value;
+  }
+
+  skipping(): void {
+    this.#skipping = true;
+  }
+
+  setting(text: string): void {
+    this.#settings.ran(text);
+  }
+
+  undone(): void {
+    this.#settings.undone();
+  }
+
+  fatal(): void {
+    this.#fatal = true;
+  }
+
+  /** A FATAL error has been passed on: the upstream closes the session, and nothing more need be said. */
+  get sawFatal(): boolean {
+    return this.#fatal;
+  }
+
+  #pin(): void {
+    if (this.#pinned) return;
+    this.#pinned = true;
+    this.#session.pinned(this.upstream);
+  }
+
+  #unpin(): void {
+    if (!this.#pinned) return;
+    this.#pinned = false;
+    this.#session.pinned(null);
+  }
+
+  #askState(): void {
+    this.#blocked = 'state';
+    this.#stateValue = null;
+    this.#ends.holdClient(true);
+    const request = new Request('state');
+    request.hidden = true;
+    this.queue.push(request);
+    this.#ends.toUpstream(stateQuery);
+  }
+
+  /** After what a read gave has been handed on, when a ReadyForQuery was in it. */
+  #afterReady(): void {
+    this.#readySeen = false;
+    if (this.queue.length === 0) {
+      if (this.#blocked === 'state') this.#stateRead();
+      else if (this.#refreshWanted && this.#groupOpen) this.settlingGroup = true;
+      else if (this.#refreshWanted && this.#status !== status.failed) {
+        this.#askState();
+        return;
+      } else if (this.#refreshWanted) {
+        this.#refreshWanted = false;
+        this.unsettledTransaction = true;
+      }
+      if (this.#blocked === 'settle' || this.#blocked === 'state' || this.#blocked === 'idle')
+        this.#unblock();
+    } else if (this.#refreshWanted && this.#blocked === '') {
+      if (this.#groupOpen) this.settlingGroup = true;
+      else this.block('settle');
+    }
+    if (this.#blocked === 'confirm') this.#unblock();
+    this.#endIfDrained();
+  }
+
+  #stateRead(): void {
+    const value = this.#stateValue;
+    if (value === null) throw new SessionEnd('08006', 'the session state could not be read');
+    this.#session.refreshed({ path: readPath(value) });
+    // An answer that was waited for speaks of the names as they were.
+    if (value !== this.#lastState) this.answer = null;
+    this.#lastState = value;
+    this.#refreshWanted = false;
+    this.unsettledTransaction = this.#status !== status.idle;
+  }
+
+  #endIfDrained(): void {
+    if (!this.#draining || this.#ended || this.queue.length > 0 || this.#groupOpen) return;
+    if (this.#status !== status.idle || this.#blocked !== '') return;
+    this.#end('57P01', encodeFatal('57P01', 'terminating connection: the gateway is shutting down'));
+  }
+}

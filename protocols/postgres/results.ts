@@ -1,0 +1,377 @@
+/**
+ * Reads the upstream's answers against the requests in flight: what goes to the client as it came, what is dropped,
+ * what is rewritten. Everything that doesn't fit the request at the head of the queue is a breach. No I/O.
+ */
+import type { MaskPlan } from '../../masking/masker.ts';
+import type { Admitted, Refused } from '../gate.ts';
+import { breach, encodeFatalRefusal, encodeRefusal, SessionEnd, withholdValues } from './errors.ts';
+import type { Request, RequestQueue } from './requests.ts';
+import {
+  readCommandTag,
+  readFields,
+  readFirstValue,
+  readParameterStatus,
+  readReady,
+  readRowDescription,
+  rowsOfTag,
+  serverType,
+  status,
+} from './server-messages.ts';
+import type { Names, Portal, Prepared } from './statements.ts';
+import type { FrameReader, Relayed } from './upstream-frames.ts';
+import type { RowWriter } from './values.ts';
+
+/** Told to the relay as answers come in. */
+export interface ResultEvents {
+  /** ReadyForQuery: of a client's request, or of the state question. */
+  ready(statusByte: number): void;
+  /** The answer to the state question. */
+  state(value: string | null): void;
+  /** The server failed a message and skips what follows, up to a Sync that is still to come from the client. */
+  skipping(): void;
+  /** A SET or RESET succeeded. */
+  setting(text: string): void;
+  /** Something failed or was rolled back: settings of the open transaction may be undone. */
+  undone(): void;
+  /** The upstream is closing the session; the client has been told. */
+  fatal(): void;
+}
+
+export class Results implements FrameReader {
+  passing: Request | null = null;
+  /** A watched statement ran in the open transaction: what fails later may still speak of its rows. */
+  #watchedTransaction = false;
+  readonly #queue: RequestQueue;
+  readonly #statements: Names<Prepared>;
+  readonly #portals: Names<Portal>;
+  readonly #events: ResultEvents;
+
+  constructor(
+    queue: RequestQueue,
+    statements: Names<Prepared>,
+    portals: Names<Portal>,
+    events: ResultEvents,
+  ) {
+    this.#queue = queue;
+    this.#statements = statements;
+    this.#portals = portals;
+    this.#events = events;
+  }
+
+  frame(type: number, source: Buffer, start: number, end: number, rows: () => RowWriter): Relayed {
+    const head = this.#queue.head;
+    if (type === serverType.dataRow) return this.#row(head, source, start, end, rows);
+    const content = source.subarray(start, end);
+    switch (type) {
+      case serverType.commandComplete:
+        return this.#complete(head, readCommandTag(content));
+      case serverType.ready:
+        return this.#ready(head, readReady(content));
+      case serverType.rowDescription:
+        return this.#rowDescription(head, content);
+      case serverType.bindComplete:
+      case serverType.parseComplete:
+      case serverType.closeComplete:
+        return this.#acknowledged(head, type, content);
+      case serverType.parameterDescription:
+        if (head?.kind !== 'describe' || !head.ofStatement || head.halfway) break;
+        head.halfway = true;
+        return head.hidden ? 'dropped' : 'verbatim';
+      case serverType.noData:
+        return this.#noData(head, content);
+      case serverType.emptyQuery:
+        return this.#emptyQuery(head, content);
+      case serverType.portalSuspended:
+        if (head?.kind !== 'execute') break;
+        this.#finish(head, head.rows, null);
+        this.#next();
+        return 'verbatim';
+      case serverType.error:
+        return this.#error(head, content);
+      case serverType.notice:
+        if (head?.kind === 'state' || head?.refused) return 'dropped';
+        return this.#watches(head) ? withholdValues(type, content) : 'verbatim';
+      case serverType.notification:
+        return 'verbatim';
+      case serverType.parameterStatus:
+        return this.#parameterStatus(content);
+      case serverType.copyIn:
+      case serverType.copyOut:
+      case serverType.copyBoth:
+        throw breach('began a COPY that was not admitted');
+    }
+    throw breach(`sent a message of type ${typeName(type)} that answers no request`);
+  }
+
+  #watches(head: Request | null): boolean {
+    return this.#watchedTransaction || head?.watched === true;
+  }
+
+  #next(): void {
+    this.passing = null;
+    this.#queue.shift();
+  }
+
+  #row(head: Request | null, source: Buffer, start: number, end: number, rows: () => RowWriter): Relayed {
+    if (head === null) throw breach('sent a row that answers no request');
+    if (head.kind === 'state') {
+      this.#events.state(readFirstValue(source.subarray(start, end)));
+      return 'dropped';
+    }
+    if (head.refused !== null || head.failed || (head.kind !== 'query' && head.kind !== 'execute')) {
+      throw breach('sent a row that answers no request');
+    }
+    if (!head.planned) {
+      if (head.kind === 'query') throw breach('sent a row before its description');
+      head.plan = this.#planOf(head);
+      head.planned = true;
+    }
+    if (head.watched) this.#watchedTransaction = true;
+    if (head.plan === null) {
+      this.passing = head;
+      head.rows++;
+      head.bytes += end - start + 5;
+      return 'verbatim';
+    }
+    head.bytes += rows().row(source, start, end, head.plan);
+    head.rows++;
+    return 'masked';
+  }
+
+  /** The plan of an executed portal: by its own description, or its statement's with the Bind's formats. */
+  #planOf(request: Request): MaskPlan | null {
+    const portal = request.portal!;
+    const { prepared } = portal;
+    const admitted = request.admitted!;
+    const own = portal.description;
+    const description = own ?? (admitted.watched ? null : prepared.description);
+    if (description === null) {
+      if (admitted.watched) throw breach('sent rows of a masked statement without describing them');
+      return null;
+    }
+    const formats = own === null ? portal.formats : null;
+    const last = prepared.planned;
+    if (
+      last !== null &&
+      last.admitted === admitted &&
+      last.formats === formats &&
+      last.description.equals(description)
+    ) {
+      return last.plan;
+    }
+    const plan = this.#plan(admitted, description, 0, formats);
+    prepared.planned = { admitted, description, formats, plan };
+    return plan;
+  }
+
+  #plan(
+    admitted: Admitted,
+    description: Buffer,
+    index: number,
+    formats: readonly number[] | null,
+  ): MaskPlan | null {
+    const columns = readRowDescription(description, formats ?? undefined);
+    const plan = admitted.plan(columns, index);
+    if (plan !== null && 'effect' in plan) throw contradiction(plan);
+    if (plan !== null && plan.length !== columns.length) throw breach('described columns that no plan fits');
+    return plan?.some((masker) => masker !== null) ? plan : null;
+  }
+
+  #rowDescription(head: Request | null, content: Buffer): Relayed {
+    if (head?.kind === 'state') return 'dropped';
+    if (head?.kind === 'query' && head.refused === null && !head.failed) {
+      const admitted = head.admitted!;
+      if (head.index >= admitted.statements) throw breach('sent more results than statements were admitted');
+      this.passing = null;
+      head.plan = this.#plan(admitted, content, head.index, null);
+      head.planned = true;
+      return 'verbatim';
+    }
+    if (head?.kind !== 'describe' || (head.ofStatement && !head.halfway)) {
+      throw breach('described rows that nobody asked for');
+    }
+    if (head.ofStatement) {
+      if (head.prepared !== null && !head.prepared.description?.equals(content)) {
+        head.prepared.description = Buffer.from(content);
+      }
+    } else if (head.portal !== null) {
+      const known = head.portal.prepared.planned?.description;
+      head.portal.description = known?.equals(content) ? known : Buffer.from(content);
+    }
+    this.#next();
+    return head.hidden ? 'dropped' : 'verbatim';
+  }
+
+  #noData(head: Request | null, content: Buffer): Relayed {
+    if (content.length !== 0 || head?.kind !== 'describe' || (head.ofStatement && !head.halfway)) {
+      throw breach('said NoData to no question');
+    }
+    this.#next();
+    return head.hidden ? 'dropped' : 'verbatim';
+  }
+
+  #acknowledged(head: Request | null, type: number, content: Buffer): Relayed {
+    const expected =
+      head?.kind === 'parse'
+        ? serverType.parseComplete
+        : head?.kind === 'bind'
+          ? serverType.bindComplete
+          : head?.kind === 'close'
+            ? serverType.closeComplete
+            : 0;
+    if (head === null || type !== expected || content.length !== 0) {
+      throw breach(`acknowledged what was not asked (${typeName(type)})`);
+    }
+    if (head.preparedGuess !== null) this.#statements.confirm(head.name, head.preparedGuess);
+    if (head.portalGuess !== null) this.#portals.confirm(head.name, head.portalGuess);
+    this.#next();
+    return head.hidden ? 'dropped' : 'verbatim';
+  }
+
+  #emptyQuery(head: Request | null, content: Buffer): Relayed {
+    if (content.length !== 0 || (head?.kind !== 'query' && head?.kind !== 'execute') || head.refused) {
+      throw breach('sent an EmptyQueryResponse to no request');
+    }
+    if (head.kind === 'query') head.index++;
+    else this.#next();
+    return 'verbatim';
+  }
+
+  #complete(head: Request | null, tag: string): Relayed {
+    if (head?.kind === 'state') return 'dropped';
+    if (head === null || head.refused !== null || head.failed) throw breach('completed no request');
+    if (head.kind !== 'query' && head.kind !== 'execute') throw breach('completed no request');
+    const admitted = head.admitted!;
+    if (head.index >= admitted.statements) throw breach('completed more statements than were admitted');
+    if (head.watched) this.#watchedTransaction = true;
+    this.#noteTag(head, tag);
+    this.#finish(head, rowsOfTag(tag), null);
+    if (head.kind === 'execute') this.#next();
+    else {
+      this.passing = null;
+      head.index++;
+      head.rows = 0;
+      head.bytes = 0;
+      head.plan = null;
+      head.planned = false;
+    }
+    return 'verbatim';
+  }
+
+  #noteTag(head: Request, tag: string): void {
+    switch (tag) {
+      case 'SET':
+      case 'RESET':
+        if (head.settingText !== null) this.#events.setting(head.settingText);
+        break;
+      case 'DEALLOCATE':
+      case 'DEALLOCATE ALL':
+      case 'DISCARD ALL':
+      case 'DISCARD PLANS':
+        this.#statements.released();
+        break;
+      case 'PREPARE':
+        this.#statements.made();
+        break;
+      case 'ROLLBACK':
+        this.#events.undone();
+        this.#portals.released();
+        break;
+      case 'CLOSE CURSOR':
+      case 'CLOSE CURSOR ALL':
+        this.#portals.released();
+        break;
+      case 'DECLARE CURSOR':
+        this.#portals.made();
+        break;
+    }
+  }
+
+  #finish(request: Request, rows: number, sqlState: string | null): void {
+    request.admitted?.completed(request.index, rows, request.bytes, sqlState);
+  }
+
+  #ready(head: Request | null, statusByte: number): Relayed {
+    if (head?.kind !== 'query' && head?.kind !== 'sync' && head?.kind !== 'state') {
+      throw breach('was ready while a request was open');
+    }
+    if (head.kind === 'query' && head.refused !== null && !head.failed) {
+      throw breach('accepted a text that stood for a refused statement');
+    }
+    this.#next();
+    if (statusByte === status.idle) {
+      this.#watchedTransaction = false;
+      this.#portals.clear();
+    }
+    this.#events.ready(statusByte);
+    return head.kind === 'state' ? 'dropped' : 'verbatim';
+  }
+
+  #error(head: Request | null, content: Buffer): Relayed {
+    const fields = readFields(content);
+    const severity = fields.get('V') ?? fields.get('S');
+    const sqlState = fields.get('C') ?? 'XX000';
+    const shown = (): Relayed =>
+      this.#watches(head) ? withholdValues(serverType.error, content) : 'verbatim';
+    this.passing = null;
+    if (severity !== 'ERROR') {
+      if (head?.kind === 'query' || head?.kind === 'execute') this.#finish(head, head.rows, sqlState);
+      const relayed = shown();
+      this.#events.fatal();
+      return relayed;
+    }
+    if (head === null) throw breach('sent an error that answers no request');
+    if (head.kind === 'state') throw new SessionEnd('08006', 'the session state could not be read');
+    this.#events.undone();
+    const relayed = head.refused !== null ? encodeRefusal(head.refused) : shown();
+    if (head.kind === 'sync') return relayed;
+    if (head.kind === 'query') {
+      if (head.failed) throw breach('failed a statement twice');
+      if (head.refused === null) this.#finish(head, head.rows, sqlState);
+      head.failed = true;
+      return relayed;
+    }
+    if (head.kind === 'execute') this.#finish(head, head.rows, sqlState);
+    const synced = this.#queue.skipToSync((request) => {
+      if (request.preparedGuess !== null) this.#statements.abandon(request.name, request.preparedGuess);
+      if (request.portalGuess !== null) this.#portals.abandon(request.name, request.portalGuess);
+      // A portal of an outer subtransaction lives on: it has to be described again before its rows.
+      if (request.kind === 'describe' && request.portal?.description === null)
+        request.portal.described = false;
+    });
+    if (!synced) this.#events.skipping();
+    return relayed;
+  }
+
+  #parameterStatus(content: Buffer): Relayed {
+    const { name, value } = readParameterStatus(content);
+    const pinned = pins.get(name);
+    if (pinned !== undefined && value !== pinned) {
+      throw new SessionEnd('42501', `the session was closed: ${name} changed, which changes what texts mean`);
+    }
+    return 'verbatim';
+  }
+
+  /** The session ends without an answer: what was running is reported with `sqlState`. */
+  abort(sqlState: string): void {
+    const head = this.#queue.head;
+    if (head === null || head.failed || (head.kind !== 'query' && head.kind !== 'execute')) return;
+    if (head.refused === null && head.index < (head.admitted?.statements ?? 0)) {
+      this.#finish(head, head.rows, sqlState);
+    }
+  }
+}
+
+/** Settings that every text's meaning hangs on. */
+export const pins: ReadonlyMap<string, string> = new Map([
+  ['client_encoding', 'UTF8'],
+  ['standard_conforming_strings', 'on'],
+]);
+
+function contradiction(refused: Refused): SessionEnd {
+  return new SessionEnd(refused.sqlState, refused.message, encodeFatalRefusal(refused));
+}
+
+function typeName(type: number): string {
+  return type > 0x20 && type < 0x7f ? `'${String.fromCharCode(type)}'` : `0x${type.toString(16)}`;
+}

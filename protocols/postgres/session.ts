@@ -1,0 +1,297 @@
+/**
+ * One client's connection from its first byte to its last: the greeting, the sign-in at the gate, the upstream
+ * connections, and the sockets on both sides of the relay. Nothing here looks into a statement.
+ */
+import type net from 'node:net';
+import { ProtocolError } from '../bytes.ts';
+import type { Gate, GateSession, ListenerSettings, SignInRefused, UpstreamName } from '../gate.ts';
+import { CancelKeys } from './cancel.ts';
+import { terminate } from './client-messages.ts';
+import { encodeFatal, SessionEnd } from './errors.ts';
+import { runQuery } from './frame-source.ts';
+import { type Greeted, Greeting } from './greeting.ts';
+import { Relay, type RelayEnds, readPath, stateText } from './relay.ts';
+import { pins } from './results.ts';
+import {
+  authenticationOk,
+  encodeBackendKeyData,
+  encodeParameterStatus,
+  encodeReady,
+  status,
+} from './server-messages.ts';
+import { cancelUpstream, connectUpstream, type UpstreamConnection, UpstreamUnavailable } from './upstream.ts';
+
+const cancelKeys = new CancelKeys();
+
+/** Serves one accepted connection until it ends. Never throws; a failure ends this connection alone. */
+export function servePostgres(socket: net.Socket, gate: Gate, settings: ListenerSettings): void {
+  new Session(socket, gate, settings).start();
+}
+
+interface Opened {
+  readonly connection: UpstreamConnection;
+  /** How many of the session's settings have been said here. */
+  settings: number;
+}
+
+class Session implements RelayEnds {
+  #client: net.Socket;
+  readonly #gate: Gate;
+  readonly #settings: ListenerSettings;
+  readonly #upstreams = new Map<UpstreamName, Opened>();
+  readonly #abort = new AbortController();
+  #current: UpstreamConnection | null = null;
+  #gateSession: GateSession | null = null;
+  #relay: Relay | null = null;
+  #greeted: Greeted | null = null;
+  #cancelId: number | null = null;
+  #ended = false;
+  #clientHeld = false;
+  #clientStalled = false;
+  #upstreamStalled = false;
+
+  constructor(socket: net.Socket, gate: Gate, settings: ListenerSettings) {
+    this.#client = socket;
+    this.#gate = gate;
+    this.#settings = settings;
+  }
+
+  start(): void {
+    const socket = this.#client;
+    socket.setNoDelay(true);
+    socket.on('error', () => {});
+    socket.on('close', () => this.#over('08006'));
+    const greeting = new Greeting(socket, this.#settings, cancelKeys);
+    const timer = setTimeout(() => {
+      this.#client = greeting.socket;
+      this.end(encodeFatal('57014', 'canceling authentication due to timeout'));
+    }, this.#settings.handshakeTimeoutMs);
+    this.#signIn(greeting)
+      .catch((error: unknown) => {
+        this.#client = greeting.socket;
+        this.end(lastWords(error));
+      })
+      .finally(() => clearTimeout(timer));
+  }
+
+  async #signIn(greeting: Greeting): Promise<void> {
+    const greeted = await greeting.run();
+    this.#client = greeting.socket;
+    if (greeted === null || this.#ended) {
+      if (!this.#client.writableEnded) this.#client.destroy();
+      return;
+    }
+    this.#greeted = greeted;
+    if (this.#client !== greeted.socket) this.#client = greeted.socket;
+    this.#client.on('error', () => {});
+    this.#client.on('close', () => this.#over('08006'));
+    const { parameters } = greeted;
+    const answer = await this.#gate.signIn(
+      {
+        protocol: 'postgres',
+        user: parameters.user,
+        secret: greeted.password,
+        database: parameters.database,
+        clientAddress: this.#client.remoteAddress ?? '',
+        tls: greeted.secure,
+        applicationName: parameters.applicationName,
+      },
+      {
+        kill: (reason) => {
+          const message = `terminating connection due to administrator command: ${reason}`;
+          this.#relay?.close('57P01');
+          this.end(encodeFatal('57P01', message));
+        },
+        drain: () => {
+          if (this.#relay !== null) this.#relay.drain();
+          else this.end(encodeFatal('57P01', 'terminating connection: the gateway is shutting down'));
+        },
+      },
+    );
+    if ('effect' in answer) throw signInFault(answer, parameters.user, parameters.database);
+    this.#gateSession = answer;
+    if (this.#ended) {
+      answer.closed();
+      return;
+    }
+    await this.#begin(greeted, answer);
+  }
+
+  async #begin(greeted: Greeted, session: GateSession): Promise<void> {
+    const { connection } = await this.#open(session.home);
+    const rows = await runQuery(connection.socket, connection.frames, stateText);
+    const state = rows[0]?.[0];
+    if (this.#ended || state === null || state === undefined) throw new ProtocolError('no session state');
+    session.refreshed({ path: readPath(state) });
+    const relay = new Relay(session, this, session.home, state);
+    this.#relay = relay;
+    const { processId, key } = cancelKeys.add(greeted.minor >= 2 ? 32 : 4, () => this.#cancel());
+    this.#cancelId = processId;
+    this.#client.cork();
+    this.#client.write(authenticationOk);
+    for (const [name, value] of connection.parameters) {
+      const shown = name === 'session_authorization' ? greeted.parameters.user : value;
+      this.#client.write(encodeParameterStatus(name, shown));
+    }
+    this.#client.write(encodeBackendKeyData(processId, key));
+    this.#client.write(encodeReady(status.idle));
+    this.#client.uncork();
+    this.#attach(connection);
+    this.#client.on('data', (piece: Buffer) => {
+      connectionWrite(this.#current?.socket, () => relay.client(piece));
+    });
+    this.#client.on('drain', () => {
+      this.#clientStalled = false;
+      this.#current?.socket.resume();
+    });
+    this.#client.on('end', () => this.#over('08006'));
+    if (greeted.leftover.length > 0) relay.client(greeted.leftover);
+    this.#flow();
+  }
+
+  async #open(name: UpstreamName): Promise<Opened> {
+    const known = this.#upstreams.get(name);
+    if (known !== undefined) return known;
+    const target = this.#gateSession!.target(name);
+    const settings = this.#greeted!.parameters.settings;
+    const connection = await connectUpstream(target, settings, this.#abort.signal);
+    for (const [pin, value] of pins) {
+      if (connection.parameters.get(pin) !== value) {
+        connection.socket.destroy();
+        throw new UpstreamUnavailable(`upstream "${name}": ${pin} is not ${value}`);
+      }
+    }
+    const opened: Opened = { connection, settings: 0 };
+    this.#upstreams.set(name, opened);
+    connection.socket.on('close', () => {
+      if (this.#ended) return;
+      const sawFatal = this.#relay?.sawFatal === true && this.#current === connection;
+      this.#relay?.close('08006');
+      this.end(sawFatal ? null : encodeFatal('08006', `the connection to upstream "${name}" was lost`));
+    });
+    return opened;
+  }
+
+  /** Gives a connection's bytes to the relay. */
+  #attach(connection: UpstreamConnection): void {
+    const { socket } = connection;
+    const leftover = connection.frames.detach();
+    this.#current = connection;
+    socket.on('data', this.#fromUpstream);
+    socket.on('drain', this.#upstreamDrained);
+    if (leftover.length > 0) this.#fromUpstream(leftover);
+    if (!this.#clientStalled) socket.resume();
+  }
+
+  readonly #fromUpstream = (piece: Buffer): void => {
+    connectionWrite(this.#client, () => this.#relay?.fromUpstream(piece));
+  };
+  readonly #upstreamDrained = (): void => {
+    this.#upstreamStalled = false;
+    this.#flow();
+  };
+
+  /** Reads from the client unless the relay or the upstream can't take more. */
+  #flow(): void {
+    if (this.#clientHeld || this.#upstreamStalled) this.#client.pause();
+    else if (this.#relay !== null) this.#client.resume();
+  }
+
+  toClient(bytes: Buffer): void {
+    if (this.#client.writable && !this.#client.write(bytes)) {
+      this.#clientStalled = true;
+      this.#current?.socket.pause();
+    }
+  }
+
+  toUpstream(bytes: Buffer): void {
+    const socket = this.#current!.socket;
+    if (socket.writable && !socket.write(bytes)) {
+      this.#upstreamStalled = true;
+      this.#flow();
+    }
+  }
+
+  holdClient(held: boolean): void {
+    this.#clientHeld = held;
+    this.#flow();
+  }
+
+  async switchTo(name: UpstreamName, settings: readonly string[]): Promise<void> {
+    const before = this.#current!;
+    const opened = await this.#open(name);
+    const { socket } = opened.connection;
+    before.socket.off('data', this.#fromUpstream);
+    before.socket.off('drain', this.#upstreamDrained);
+    const frames = opened.connection.frames.again();
+    while (opened.settings < settings.length) {
+      await runQuery(socket, frames, settings[opened.settings]!);
+      opened.settings++;
+    }
+    this.#attach({ ...opened.connection, frames });
+  }
+
+  end(response: Buffer | null): void {
+    if (this.#ended) return;
+    const client = this.#client;
+    if (client.writable) {
+      if (response === null) client.end();
+      else client.end(response);
+      // What the client still sends is not read; it has a moment to take its last message.
+      client.resume();
+      setTimeout(() => client.destroy(), 2000).unref();
+    }
+    this.#over('57P01');
+  }
+
+  #cancel(): void {
+    if (this.#relay?.cancelled() && this.#current !== null) void cancelUpstream(this.#current);
+  }
+
+  #over(sqlState: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const busy = this.#relay?.busy === true;
+    this.#relay?.close(sqlState);
+    this.#abort.abort();
+    if (this.#cancelId !== null) cancelKeys.remove(this.#cancelId);
+    for (const { connection } of this.#upstreams.values()) {
+      if (busy && connection.processId === this.#current?.processId) void cancelUpstream(connection);
+      if (connection.socket.writable) connection.socket.end(terminate);
+      connection.socket.resume();
+      setTimeout(() => connection.socket.destroy(), 1000).unref();
+    }
+    this.#gateSession?.closed();
+    if (!this.#client.writableEnded) this.#client.destroy();
+  }
+}
+
+/** Lets the writes of one read go out together. */
+function connectionWrite(socket: net.Socket | undefined, work: () => void): void {
+  socket?.cork();
+  try {
+    work();
+  } finally {
+    socket?.uncork();
+  }
+}
+
+function signInFault(refused: SignInRefused, user: string, database: string): SessionEnd {
+  switch (refused.fault) {
+    case 'sign_in':
+      return new SessionEnd('28P01', `password authentication failed for user "${user}"`);
+    case 'database':
+      return new SessionEnd('3D000', `database "${database}" does not exist`);
+    case 'unavailable':
+      return new SessionEnd('53300', 'the gateway takes no more sessions now');
+  }
+}
+
+function lastWords(error: unknown): Buffer | null {
+  if (error instanceof SessionEnd) return error.response;
+  if (error instanceof UpstreamUnavailable) {
+    return encodeFatal(error.sqlState?.startsWith('22') ? error.sqlState : '57P03', error.message);
+  }
+  if (error instanceof ProtocolError) return encodeFatal('08P01', `protocol violation: ${error.message}`);
+  return encodeFatal('XX000', 'the gateway failed; the session was closed');
+}

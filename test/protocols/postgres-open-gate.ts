@@ -1,0 +1,193 @@
+/**
+ * A gate for the protocol's own tests: it lets everything through but texts that hold `forbidden`, masks columns
+ * named `email`, and remembers what it was told. `route:NAME` in a comment chooses the upstream, `slow` an answer that
+ * comes later, `held` one that comes when the wait is aborted.
+ */
+import net from 'node:net';
+import type { Masker, MaskPlan, ResultColumn } from '../../masking/masker.ts';
+import type {
+  Admission,
+  Admitted,
+  Credentials,
+  Gate,
+  GateSession,
+  ListenerSettings,
+  Refused,
+  SessionControl,
+  SessionLimits,
+  SessionState,
+  SignInRefused,
+  UpstreamTarget,
+} from '../../protocols/gate.ts';
+import { servePostgres } from '../../protocols/postgres/session.ts';
+
+export interface Completion {
+  readonly text: string;
+  readonly index: number;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly error: string | null;
+}
+
+export interface OpenGateOptions {
+  /** The first one is home. */
+  readonly targets: readonly UpstreamTarget[];
+  readonly limits?: Partial<SessionLimits>;
+  /** The mask of columns named `email`; by default every value becomes `masked`. */
+  readonly masker?: Masker;
+}
+
+export class OpenGateSession implements GateSession {
+  readonly id = 'session';
+  readonly home: string;
+  readonly limits: SessionLimits;
+  readonly texts: string[] = [];
+  readonly completions: Completion[] = [];
+  readonly states: SessionState[] = [];
+  readonly pins: (string | null)[] = [];
+  readonly refusedMessages: string[] = [];
+  readonly columns: (readonly ResultColumn[])[] = [];
+  /** Refuse every execution from now on. */
+  executionsRefused = false;
+  /** What a plan says instead. */
+  contradicts = false;
+  isClosed = false;
+  readonly #options: OpenGateOptions;
+
+  constructor(options: OpenGateOptions) {
+    this.#options = options;
+    this.home = options.targets[0]?.name ?? 'home';
+    this.limits = { messageBytesMax: 1 << 20, preparedMax: 100, portalsMax: 100, ...options.limits };
+  }
+
+  target(upstream: string): UpstreamTarget {
+    return this.#options.targets.find((target) => target.name === upstream)!;
+  }
+  refreshed(state: SessionState): void {
+    this.states.push(state);
+  }
+  pinned(upstream: string | null): void {
+    this.pins.push(upstream);
+  }
+  closed(): void {
+    this.isClosed = true;
+  }
+  refuseMessage(name: string): Refused {
+    this.refusedMessages.push(name);
+    return refusal(`${name} is not available`);
+  }
+
+  admit(text: string, _phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
+    this.texts.push(text);
+    const answer = this.#decide(text);
+    if (text.includes('/*held*/')) {
+      return new Promise((resolve) =>
+        signal.addEventListener('abort', () => resolve(refusal('the wait was ended')), { once: true }),
+      );
+    }
+    if (!text.includes('/*slow*/')) return answer;
+    return new Promise((resolve) => setImmediate(() => resolve(answer)));
+  }
+
+  readmit(prepared: Admitted): Admission {
+    return this.executionsRefused ? refusal('executions are refused') : prepared;
+  }
+
+  #decide(text: string): Admission {
+    if (text.includes('forbidden')) return refusal('this text is forbidden');
+    const statements = text.split(';').filter((part) => part.trim() !== '').length;
+    return {
+      effect: 'allow',
+      route: /route:(\w+)/.exec(text)?.[1] ?? this.home,
+      text: text.includes('/*rewrite*/') ? text.replace('/*rewrite*/', ' 42 + ') : null,
+      statements,
+      watched: text.includes('email') || text.includes('customers'),
+      settles: /search_path/i.test(text),
+      copies: false,
+      plan: (columns): MaskPlan | null | Refused => {
+        this.columns.push(columns);
+        if (this.contradicts) return refusal('the witnesses contradict each other');
+        if (!columns.some((column) => column.name === 'email')) return null;
+        return columns.map((column) => (column.name === 'email' ? (this.#options.masker ?? masked) : null));
+      },
+      completed: (index, rows, bytes, error) => this.completions.push({ text, index, rows, bytes, error }),
+    };
+  }
+}
+
+const masked: Masker = { mask: () => Buffer.from('masked') };
+
+export function refusal(message: string): Refused {
+  return {
+    effect: 'refuse',
+    sqlState: '42501',
+    message,
+    detail: 'reason: statement_kind; decision: d1',
+    hint: 'ask for less',
+    position: null,
+  };
+}
+
+export class OpenGate implements Gate {
+  readonly credentials: Credentials[] = [];
+  readonly sessions: OpenGateSession[] = [];
+  readonly controls: SessionControl[] = [];
+  readonly #options: OpenGateOptions;
+
+  constructor(options: OpenGateOptions) {
+    this.#options = options;
+  }
+
+  get last(): OpenGateSession {
+    return this.sessions.at(-1)!;
+  }
+
+  async signIn(credentials: Credentials, control: SessionControl): Promise<GateSession | SignInRefused> {
+    this.credentials.push(credentials);
+    if (credentials.secret !== 'token') return { effect: 'refuse', fault: 'sign_in', message: 'no' };
+    if (credentials.database === 'nowhere') return { effect: 'refuse', fault: 'database', message: 'no' };
+    this.controls.push(control);
+    const session = new OpenGateSession(this.#options);
+    this.sessions.push(session);
+    return session;
+  }
+}
+
+export interface Listener {
+  readonly port: number;
+  readonly gate: OpenGate;
+  close(): Promise<void>;
+}
+
+/** A listener on a free port. */
+export async function listen(
+  options: OpenGateOptions,
+  settings: Partial<ListenerSettings> = {},
+): Promise<Listener> {
+  const gate = new OpenGate(options);
+  const sockets = new Set<net.Socket>();
+  const whole: ListenerSettings = {
+    tls: null,
+    allowCleartextLoopback: true,
+    handshakeTimeoutMs: 20_000,
+    handshakeBytesMax: 65_536,
+    ...settings,
+  };
+  const server = net.createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    servePostgres(socket, gate, whole);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    gate,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+export const noTls: UpstreamTarget['tls'] = { mode: 'disable', ca: null, cert: null, key: null };
