@@ -203,15 +203,23 @@ export class Relay implements PacketSink {
     const payload = buffer.subarray(start, end);
     const first = payload[0];
     const kind = this.#request.kind;
-    if (first === 0xff) return this.#error(buffer, start, end, sequence);
-    if (kind === 'prepare') return this.#prepareOk(buffer, start, end, sequence);
+    if (first === 0xff) {
+      this.#error(buffer, start, end, sequence);
+      return;
+    }
+    if (kind === 'prepare') {
+      this.#prepareOk(buffer, start, end, sequence);
+      return;
+    }
     if (first === 0x00) {
       const ok = readOk(payload);
       const silenced = this.#silent ? silencedOk(payload, ok) : null;
-      return this.#resultEnd(ok.status, buffer, start, end, sequence, silenced);
+      this.#resultEnd(ok.status, buffer, start, end, sequence, silenced);
+      return;
     }
     if (first === 0xfe && payload.length === 5 && kind === 'plain') {
-      return this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, null);
+      this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, null);
+      return;
     }
     if (first === 0xfb) throw new Breach('the upstream asked for a local file', null);
     if (kind === 'plain') throw new ProtocolError('a result where none was asked for');
@@ -234,7 +242,10 @@ export class Relay implements PacketSink {
   }
 
   #columnsEnd(buffer: Buffer, start: number, end: number, sequence: number): void {
-    if (buffer[start] === 0xff) return this.#error(buffer, start, end, sequence);
+    if (buffer[start] === 0xff) {
+      this.#error(buffer, start, end, sequence);
+      return;
+    }
     const payload = buffer.subarray(start, end);
     const status = readEofStatus(payload);
     if (status & serverStatus.CURSOR_EXISTS) throw new ProtocolError('a cursor that was not asked for');
@@ -269,13 +280,15 @@ export class Relay implements PacketSink {
     const first = buffer[start];
     if (first === 0xff) {
       this.#flushRows();
-      return this.#error(buffer, start, end, sequence);
+      this.#error(buffer, start, end, sequence);
+      return;
     }
     if (first === 0xfe && length < 9) {
       this.#flushRows();
       const payload = buffer.subarray(start, end);
       const silenced = this.#silent ? silencedEof(payload) : null;
-      return this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, silenced);
+      this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, silenced);
+      return;
     }
     if (this.#request.kind === 'internal') {
       if (this.#internalRows.length >= internalRowsMax)

@@ -106,11 +106,13 @@ export async function killQuery(
 }
 
 function agree(greeting: Greeting, capabilities: number): number {
-  const wanted = capabilities | neededCapabilities | capability.LONG_PASSWORD | capability.CONNECT_WITH_DB;
+  const wanted = capabilities | neededCapabilities | capability.CONNECT_WITH_DB;
   if ((greeting.capabilities & wanted) !== wanted) {
     throw new UpstreamRefused('the upstream lacks a capability that the client was promised');
   }
-  return wanted | (greeting.capabilities & capability.PLUGIN_AUTH_LENENC_CLIENT_DATA);
+  const lenenc = greeting.capabilities & capability.PLUGIN_AUTH_LENENC_CLIENT_DATA;
+  // MariaDB leaves LONG_PASSWORD out of its offer, and takes a client that sets it for MySQL's: no extended flags follow.
+  return wanted | lenenc | capability.LONG_PASSWORD;
 }
 
 async function signIn(

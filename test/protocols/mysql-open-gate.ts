@@ -66,7 +66,8 @@ export class OpenGate implements Gate {
     const { targets, messageBytesMax, preparedMax, slow } = this.options;
     const home = targets[0];
     if (home === undefined) throw new Error('no upstream');
-    const later = <T>(value: T): T | Promise<T> => (slow ? new Promise((go) => setImmediate(go, value)) : value);
+    const later = <T>(value: T): T | Promise<T> =>
+      slow ? new Promise((go) => setImmediate(go, value)) : value;
     return {
       id: 'session',
       home: home.name,
@@ -82,7 +83,11 @@ export class OpenGate implements Gate {
         this.refusedMessages.push(name);
         return refused(`${name} is not supported`);
       },
-      limits: { messageBytesMax: messageBytesMax ?? 256 * 1024 * 1024, preparedMax: preparedMax ?? 100, portalsMax: 1 },
+      limits: {
+        messageBytesMax: messageBytesMax ?? 256 * 1024 * 1024,
+        preparedMax: preparedMax ?? 100,
+        portalsMax: 1,
+      },
       closed: () => {
         this.closed += 1;
       },
