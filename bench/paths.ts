@@ -1,0 +1,274 @@
+/**
+ * The ways to reach the database that are compared: direct, PgBouncer where it is installed, and the gateway with policy
+ * and audit on. How they are measured is not said here.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { stringify } from 'yaml';
+import { startIdentityProvider } from '../fixtures/identity-provider.ts';
+import { type PostgresServer, startPostgres } from '../test/servers/postgres.ts';
+import { postgresBinaries } from '../test/servers/postgres-binaries.ts';
+import { runPsql } from '../test/servers/psql.ts';
+import { end, freePort, logText, scratch, untilReady, whenProcessEnds } from '../test/servers/scratch.ts';
+
+/** One way to the database, as a client has to address it. */
+export interface Path {
+  readonly name: 'direct' | 'PgBouncer' | 'gateway';
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+/** Everything that one run needs. `masked` is the gateway as somebody who may not see the tagged column. */
+export interface Paths {
+  readonly direct: Path;
+  /** Null where it isn't installed. */
+  readonly pgBouncer: Path | null;
+  readonly gateway: Path;
+  readonly masked: Path;
+  readonly postgresVersion: string;
+  /** Peak resident memory of the gateway so far, in MiB; null where the system doesn't tell. */
+  gatewayPeakMiB(): number | null;
+  stop(): Promise<void>;
+}
+
+/** Rows of the table `stream`. */
+export const STREAM_ROWS = 1_000_000;
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PASSWORD = 'bench-upstream-password';
+
+/** Starts and fills all of it. `pgbench` has to be installed, `npm run build` to have run. */
+export async function startPaths(streamRows: number): Promise<Paths> {
+  if (!existsSync(join(ROOT, 'dist/cli/main.js')))
+    throw new Error('dist/cli/main.js is missing: npm run build');
+  // Logging each statement would be measured too.
+  const server = await startPostgres({
+    settings: { log_statement: 'none', shared_buffers: '512MB', max_wal_size: '4GB' },
+  });
+  await fill(server, streamRows);
+  const direct: Path = {
+    name: 'direct',
+    port: server.port,
+    user: 'cordon',
+    password: PASSWORD,
+    database: 'bench',
+  };
+  const bouncer = await startPgBouncer(server);
+  const gateway = await startGateway(server);
+  const paths: Paths = {
+    direct,
+    pgBouncer: bouncer === null ? null : { ...direct, name: 'PgBouncer', port: bouncer.port },
+    gateway: { ...direct, name: 'gateway', port: gateway.port, password: gateway.clear },
+    masked: { ...direct, name: 'gateway', port: gateway.port, password: gateway.masked },
+    postgresVersion: postgresBinaries(18).version.replace(/-.*/, ''),
+    gatewayPeakMiB: () => peakMiB(gateway.child.pid),
+    stop: async () => {
+      await gateway.stop();
+      await bouncer?.stop();
+      await server.stop();
+    },
+  };
+  await assertGuarded(paths);
+  return paths;
+}
+
+async function fill(server: PostgresServer, streamRows: number): Promise<void> {
+  const admin = new pg.Client({ ...server, database: 'postgres' });
+  await admin.connect();
+  await admin.query(`CREATE ROLE cordon LOGIN PASSWORD '${PASSWORD}'`);
+  await admin.query('CREATE DATABASE bench OWNER cordon');
+  await admin.end();
+  const env = { ...process.env, PGPASSWORD: PASSWORD };
+  const to = ['-h', '127.0.0.1', '-p', String(server.port), '-U', 'cordon', 'bench'];
+  const made = spawnSync('pgbench', ['-i', '-q', '-s', '10', ...to], { env, encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(`pgbench -i failed: ${made.error?.message ?? made.stderr}`);
+  const owner = new pg.Client({
+    host: server.host,
+    port: server.port,
+    user: 'cordon',
+    password: PASSWORD,
+    database: 'bench',
+  });
+  await owner.connect();
+  await owner.query('CREATE TABLE unplaced (id int)');
+  await owner.query(
+    'CREATE TABLE stream (id int, name text, email text, amount numeric(10,2), placed timestamptz)',
+  );
+  await owner.query(
+    `INSERT INTO stream SELECT n, 'Customer ' || n, 'customer' || n || '@example.com', n % 1000, '2026-01-01'::timestamptz
+       + n * interval '1 second' FROM generate_series(1, ${streamRows}) AS n`,
+  );
+  await owner.query('VACUUM ANALYZE');
+  await owner.end();
+}
+
+async function startPgBouncer(
+  server: PostgresServer,
+): Promise<{ port: number; stop(): Promise<void> } | null> {
+  if (spawnSync('pgbouncer', ['--version']).status !== 0) return null;
+  const { account } = postgresBinaries(18);
+  const { dir, remove } = scratch('cordon-pgbouncer-');
+  const port = await freePort();
+  const users = join(dir, 'users');
+  const settings = join(dir, 'pgbouncer.ini');
+  writeFileSync(users, `"cordon" "${PASSWORD}"\n`);
+  writeFileSync(
+    settings,
+    [
+      ...['[databases]', `bench = host=127.0.0.1 port=${server.port} dbname=bench`, '[pgbouncer]'],
+      ...['listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir ='],
+      ...['auth_type = scram-sha-256', `auth_file = ${users}`, 'pool_mode = session'],
+      ...[
+        'max_client_conn = 100',
+        'default_pool_size = 50',
+        'log_connections = 0',
+        'log_disconnections = 0',
+        '',
+      ],
+    ].join('\n'),
+  );
+  // Like PostgreSQL, it refuses to run as root.
+  if (account !== undefined)
+    for (const path of [dir, users, settings]) chownSync(path, account.uid, account.gid);
+  const log = join(dir, 'log');
+  const output = openSync(log, 'a');
+  const child = spawn('pgbouncer', ['-q', settings], {
+    stdio: ['ignore', output, output],
+    detached: true,
+    ...account,
+  });
+  child.unref();
+  const forget = whenProcessEnds(() => child.kill('SIGKILL'));
+  const to = { port, user: 'cordon', password: PASSWORD, database: 'bench' };
+  await untilReady('pgbouncer', child, log, async () => (await runPsql(to, ['-c', 'select 1'])).status === 0);
+  return {
+    port,
+    stop: async () => {
+      await end(child, 'SIGKILL');
+      forget();
+      remove();
+    },
+  };
+}
+
+interface GatewayPath {
+  readonly port: number;
+  /** Token of somebody who sees every column. */
+  readonly clear: string;
+  readonly masked: string;
+  readonly child: ChildProcess;
+  stop(): Promise<void>;
+}
+
+async function startGateway(server: PostgresServer): Promise<GatewayPath> {
+  const { dir, remove } = scratch('cordon-bench-');
+  const identity = await startIdentityProvider({ audience: 'cordon' });
+  const address = `127.0.0.1:${await freePort()}`;
+  mkdirSync(join(dir, 'cordon-data'), { mode: 0o700 });
+  writeFileSync(join(dir, 'policy.yaml'), stringify(POLICY));
+  writeFileSync(
+    join(dir, 'cordon.yaml'),
+    stringify({
+      version: 1,
+      gateway: { region: 'eu', data_dir: './cordon-data', control: './cordon-data/control.sock' },
+      listeners: { postgres: { address, allow_cleartext: 'loopback' } },
+      upstreams: {
+        'bench-eu': {
+          ...{ protocol: 'postgres', address: `127.0.0.1:${server.port}`, database: 'bench', region: 'eu' },
+          ...{ user: 'cordon', password: { env: 'BENCH_PASSWORD' }, tls: { mode: 'disable' } },
+        },
+      },
+      databases: { bench: { upstreams: ['bench-eu'] } },
+      identity: {
+        oidc: [{ issuer: identity.issuer, audience: 'cordon' }],
+        networks: { eu: ['127.0.0.0/8'] },
+      },
+      policy: './policy.yaml',
+    }),
+  );
+  const log = join(dir, 'log');
+  const child = spawn(
+    process.execPath,
+    [join(ROOT, 'dist/cli/main.js'), 'serve', '-c', join(dir, 'cordon.yaml')],
+    {
+      cwd: dir,
+      env: { ...process.env, BENCH_PASSWORD: PASSWORD },
+      stdio: ['ignore', 'pipe', openSync(log, 'a')],
+    },
+  );
+  const forget = whenProcessEnds(() => child.kill('SIGKILL'));
+  let listening = false;
+  createInterface({ input: child.stdout! }).on('line', (line) => {
+    if (line === `cordon: listening postgres ${address}`) listening = true;
+  });
+  await untilReady('the gateway', child, log, async () => listening);
+  const exp = Math.floor(Date.now() / 1000) + 12 * 3600;
+  return {
+    port: Number(address.split(':')[1]),
+    clear: await identity.token({ sub: 'bench-clear', groups: ['clear'], exp }),
+    masked: await identity.token({ sub: 'bench-masked', groups: ['masked'], exp }),
+    child,
+    stop: async () => {
+      await end(child, 'SIGTERM');
+      forget();
+      await identity.stop();
+      remove();
+      if (child.exitCode !== 0) throw new Error(`the gateway ended with ${child.exitCode}: ${logText(log)}`);
+    },
+  };
+}
+
+const POLICY = {
+  version: 1,
+  regions: { eu: {}, us: {} },
+  data: {
+    bench: [
+      { table: 'public.pgbench_*', region: 'eu' },
+      { table: 'public.stream', region: 'eu', columns: { email: 'pii.email' } },
+    ],
+  },
+  masks: { 'pii.email': { method: 'partial_email' } },
+  roles: Object.fromEntries(
+    ['clear', 'masked'].map((name) => [
+      name,
+      {
+        ...{
+          members: { groups: [name] },
+          databases: ['bench'],
+          read: { regions: ['eu'] },
+          write: { regions: [] },
+        },
+        ...(name === 'clear' ? { clear: ['*'] } : {}),
+      },
+    ]),
+  ),
+};
+
+/** A gateway that lets everything through would be fast: make sure that what is measured is a guarded path. */
+async function assertGuarded(paths: Paths): Promise<void> {
+  const email = ['-c', 'select email from stream where id = 1'];
+  const clear = await runPsql(paths.gateway, email);
+  const masked = await runPsql(paths.masked, email);
+  const refused = await runPsql(paths.gateway, ['-c', 'select * from unplaced']);
+  if (clear.stdout !== 'customer1@example.com\n')
+    throw new Error(`the gateway answered: ${clear.stdout}${clear.stderr}`);
+  if (!/^c\*+@example\.com\n$/.test(masked.stdout))
+    throw new Error(`not masked: ${masked.stdout}${masked.stderr}`);
+  if (!refused.stderr.includes('unplaced_table'))
+    throw new Error(`not refused: ${refused.stdout}${refused.stderr}`);
+}
+
+function peakMiB(pid: number | undefined): number | null {
+  try {
+    const kib = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return kib === undefined ? null : Math.round(Number(kib) / 1024);
+  } catch {
+    return null;
+  }
+}
