@@ -18,7 +18,8 @@ export function applyRewrites(
   let out = '';
   let at = 0;
   for (const { start, end, aliased, schema, table, predicate } of ordered) {
-    if (start < at || end <= start || end > text.length) throw new RangeError('rewrites overlap or leave the text');
+    if (start < at || end <= start || end > text.length)
+      throw new RangeError('rewrites overlap or leave the text');
     // `FROMt` and `fromcustomers` can't come out of this: a parenthesis needs no space before it, a name behind it does.
     const alias = aliased ? '' : ` AS ${quote(table)}`;
     const gap = /^[\s,;)]|^$/.test(text.slice(end, end + 1)) ? '' : ' ';

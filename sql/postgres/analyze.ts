@@ -1,0 +1,139 @@
+/** PostgreSQL's `Analyzer`: the server's own grammar, resolved against the catalog. Never throws; answers `opaque`. */
+import { hasSqlDetails, loadModule, type Node, parseSync, type RawStmt } from 'libpg-query';
+import type { Analysis, Analyzer } from '../analyzer.ts';
+import type { Catalog, CatalogTable, NameScope } from '../catalog.ts';
+import type { Opaque, Output, Statement } from '../statement.ts';
+import { insert, merge, remove, update } from './changes.ts';
+import { modernNumber, shapeOf } from './fingerprint.ts';
+import { type Column, type Place, StatementRecord, Unanswerable, type Walk } from './model.ts';
+import { select } from './queries.ts';
+import { SourceText } from './source-text.ts';
+import { statement } from './statements.ts';
+import { open, unsupported } from './tree.ts';
+
+/** Longer texts are refused: the parser runs on the event loop. */
+export const textBytesMax = 1_000_000;
+
+/** Loads the parser once; everything after that is synchronous. */
+export async function postgresAnalyzer(): Promise<Analyzer> {
+  await loadModule();
+  return { shapeOf, analyze };
+}
+
+function analyze(text: string, catalog: Catalog, names: NameScope): Analysis {
+  const shape = shapeOf(text);
+  const refuse = (reason: Opaque['reason'], message: string, position: number | null): Analysis => ({
+    shape: shape ?? '?',
+    statements: [{ kind: 'opaque', shape: shape ?? '?', reason, message, position }],
+  });
+  try {
+    if (text.length > textBytesMax || Buffer.byteLength(text) > textBytesMax)
+      return { ...refuse('too_long', 'the statement is longer than the gateway reads', null) };
+    if (text.includes('\0')) return refuse('syntax', 'a statement may not contain a NUL character', null);
+    let parsed: readonly RawStmt[];
+    try {
+      parsed = parseSync(text).stmts ?? [];
+    } catch (problem) {
+      if (!hasSqlDetails(problem)) return refuse('unsupported', "the parser can't read the statement", null);
+      const at = problem.sqlDetails?.cursorPosition ?? -1;
+      return refuse('syntax', withoutValues(problem.message), at >= 0 ? at + 1 : null);
+    }
+    if (shape === null) return refuse('unsupported', "the statement's literals can't be told apart", null);
+    if (shape.includes(modernNumber) && catalog.serverVersion < 160_000)
+      return refuse('unsupported', 'this notation of a number means something else to the server', null);
+    const source = new SourceText(text);
+    return { shape, statements: parsed.map((raw) => analyzeOne(source, raw, catalog, names)) };
+  } catch {
+    return refuse('unsupported', "the gateway can't analyze the statement", null);
+  }
+}
+
+/** The parser quotes the token that it stumbled over, which may be a literal. */
+function withoutValues(message: string): string {
+  return message.replace(/at or near "((?:[^"]|"(?!$))*)"$/s, (all, token: string) =>
+    /^[a-z_]+$|^\W$/i.test(token) ? all : 'at or near a literal or name',
+  );
+}
+
+function analyzeOne(source: SourceText, raw: RawStmt, catalog: Catalog, names: NameScope): Statement {
+  const start = raw.stmt_location ?? 0;
+  const end = raw.stmt_len ? source.offset(start + raw.stmt_len) : source.text.length;
+  const shape = shapeOf(source.text.slice(source.offset(start), end)) ?? '?';
+  try {
+    const record = new StatementRecord();
+    const path = names.path.includes('pg_catalog') ? names.path : ['pg_catalog', ...names.path];
+    const top = statement({ record, catalog, path, text: source, viewDepth: 0, rows, parseView }, raw.stmt!);
+    return {
+      kind: 'analyzed',
+      shape,
+      statementKind: top.kind,
+      tables: record.tables,
+      columns: record.uses,
+      written: [...record.written],
+      outputs: top.columns.map(outputOf),
+      functions: record.functions,
+      effects: record.effects,
+      withoutWhere: record.withoutWhere,
+      literals: record.literalsMatter ? 'matter' : 'free',
+    };
+  } catch (problem) {
+    // Anything else is a defect of ours or a stack that is too deep: refused as well.
+    if (!(problem instanceof Unanswerable))
+      return {
+        kind: 'opaque',
+        shape,
+        reason: 'unsupported',
+        message: "the gateway can't analyze the statement",
+        position: null,
+      };
+    const { reason, message, location } = problem;
+    return {
+      kind: 'opaque',
+      shape,
+      reason,
+      message,
+      position: location === null ? null : source.position(location),
+    };
+  }
+}
+
+function outputOf(column: Column): Output {
+  return { name: column.name, sources: column.known ? column.sources : 'unknown', direct: column.direct };
+}
+
+function rows(walk: Walk, node: Node, place: Place): readonly Column[] {
+  walk.record.step();
+  const [kind, body] = open(node);
+  switch (kind) {
+    case 'SelectStmt':
+      return select(walk, body, place);
+    case 'InsertStmt':
+      return insert(walk, body, place);
+    case 'UpdateStmt':
+      return update(walk, body, place);
+    case 'DeleteStmt':
+      return remove(walk, body, place);
+    case 'MergeStmt':
+      return merge(walk, body, place);
+    default:
+      throw unsupported(kind);
+  }
+}
+
+const definitions = new WeakMap<CatalogTable, Node>();
+
+function parseView(table: CatalogTable): Node {
+  const known = definitions.get(table);
+  if (known) return known;
+  let stmts: readonly RawStmt[];
+  try {
+    stmts = parseSync(table.definition ?? '').stmts ?? [];
+  } catch {
+    throw unsupported(`the definition of view ${table.schema}.${table.name}`);
+  }
+  const stmt = stmts[0]?.stmt;
+  if (stmts.length !== 1 || !stmt || !('SelectStmt' in stmt))
+    throw unsupported(`the definition of view ${table.schema}.${table.name}`);
+  definitions.set(table, stmt);
+  return stmt;
+}

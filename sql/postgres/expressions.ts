@@ -1,0 +1,287 @@
+/** What an expression's value is made of, and each use of a column in it. Queries inside go through `Walk.rows`. */
+import type { A_Indirection, FuncCall, Node, SubLink, TypeCast, WindowDef } from 'libpg-query';
+import type { CatalogFunction } from '../catalog.ts';
+import type { Clause } from '../statement.ts';
+import { trustOf } from './functions.ts';
+import {
+  type Column,
+  constant,
+  derivedFrom,
+  type Place,
+  Unanswerable,
+  type Value,
+  type Walk,
+} from './model.ts';
+import { columnOf, findRelation, reference, rowReference, wholeRow } from './names.ts';
+import {
+  type Body,
+  check,
+  derivedNodes,
+  type Field,
+  open,
+  stringOf,
+  stringsOf,
+  unsupported,
+} from './tree.ts';
+import { isObjectName, typeName } from './types.ts';
+
+/** Inside an expression an output is no plain copy any more. */
+const below = (clause: Clause): Clause => (clause === 'output' ? 'expression' : clause);
+
+const computed = (clause: Clause): boolean =>
+  clause === 'output' || clause === 'expression' || clause === 'function';
+
+/** Walks one expression. With clause 'output' a lone column (or scalar subquery of one) is a plain copy. */
+export function expression(walk: Walk, node: Node, place: Place, clause: Clause): Value {
+  walk.record.step();
+  const [kind, body] = open(node);
+  switch (kind) {
+    case 'ColumnRef': {
+      check(kind, body);
+      const fields = body.fields as readonly Node[];
+      const location = body.location as number | undefined;
+      if ('A_Star' in fields.at(-1)!) return starAsRow(walk, fields.slice(0, -1), place, location);
+      return reference(walk, place.scope, stringsOf(fields), clause, location);
+    }
+    case 'TypeCast':
+      return typeCast(walk, body as TypeCast, place, clause);
+    case 'A_Indirection':
+      return indirection(walk, body as A_Indirection, place, clause);
+    case 'FuncCall':
+      return functionCall(walk, body as FuncCall, place, clause);
+    case 'SubLink':
+      return subLink(walk, body as SubLink, place, clause);
+    case 'JsonArrayQueryConstructor': {
+      check(kind, body);
+      const columns = walk.rows(walk, body.query as Node, place);
+      for (const column of columns) walk.record.use(column, 'subquery');
+      return derivedFrom(columns);
+    }
+    case 'JsonObjectAgg':
+    case 'JsonArrayAgg':
+      return jsonAggregate(walk, kind, body, place, clause);
+    default: {
+      const fields = derivedNodes[kind];
+      if (!fields) throw unsupported(kind, body.location as number | undefined);
+      return derivedFrom(operandsOf(walk, kind, body, fields, place, below(clause)));
+    }
+  }
+}
+
+/** The values of a list of expressions. */
+export function expressions(
+  walk: Walk,
+  nodes: readonly Node[] | undefined,
+  place: Place,
+  clause: Clause,
+): Value[] {
+  return (nodes ?? []).map((node) => expression(walk, node, place, clause));
+}
+
+/** Visits a bare structure of the tree, one that stands in `derivedNodes`. */
+export function structure(
+  walk: Walk,
+  kind: string,
+  body: object | undefined,
+  place: Place,
+  clause: Clause,
+): Value {
+  const fields = derivedNodes[kind];
+  if (!fields) throw unsupported(kind);
+  return body ? derivedFrom(operandsOf(walk, kind, body as Body, fields, place, clause)) : constant;
+}
+
+function operandsOf(
+  walk: Walk,
+  kind: string,
+  body: Body,
+  fields: Readonly<Record<string, Field>>,
+  place: Place,
+  clause: Clause,
+): Value[] {
+  const values: Value[] = [];
+  for (const name in body) {
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    const content = body[name];
+    if (field === undefined) throw unsupported(`${kind}.${name}`);
+    if (field === 'operands') {
+      for (const node of Array.isArray(content) ? (content as Node[]) : [content as Node])
+        values.push(expression(walk, node, place, clause));
+    } else if (field === 'type') typeName(walk, content as Body);
+    else if (field === 'operator')
+      operatorName(content as readonly Node[], body.location as number | undefined);
+    else if (field !== 'plain') values.push(structure(walk, field.bare, content as object, place, clause));
+  }
+  return values;
+}
+
+/** An operator of a schema of its own is a function in disguise. */
+export function operatorName(names: readonly Node[] | undefined, location?: number): void {
+  const parts = stringsOf(names);
+  if (parts.length > 1 && parts[0] !== 'pg_catalog')
+    throw new Unanswerable(
+      'unsupported',
+      `operator ${parts.join('.')} is not one of the server's own`,
+      location,
+    );
+}
+
+/** `t.*` where one value is expected: the row. */
+function starAsRow(walk: Walk, qualifier: readonly Node[], place: Place, location?: number): Value {
+  const names = stringsOf(qualifier);
+  if (names.length === 0)
+    return derivedFrom(place.scope.relations.map((relation) => wholeRow(walk, relation)));
+  const relation = findRelation(
+    place.scope,
+    names.length > 1 ? names.at(-2)! : null,
+    names.at(-1)!,
+    location,
+  );
+  if (!relation || names.length > 2)
+    throw new Unanswerable('unknown_name', `missing FROM-clause entry for table "${names.at(-1)}"`, location);
+  return wholeRow(walk, relation);
+}
+
+function typeCast(walk: Walk, cast: TypeCast, place: Place, clause: Clause): Value {
+  check('TypeCast', cast);
+  const type = typeName(walk, cast.typeName as Body);
+  // The literal names a relation, a function, a role: another one is another statement.
+  if (isObjectName(type)) walk.record.literalsMatter = true;
+  return derivedFrom([expression(walk, cast.arg!, place, below(clause))]);
+}
+
+/** `(t).column` is the column; anything else with a field or a subscript is computed. */
+function indirection(walk: Walk, node: A_Indirection, place: Place, clause: Clause): Value {
+  check('A_Indirection', node);
+  const steps = node.indirection ?? [];
+  const row = rowOf(place, node.arg!);
+  const field = stringOf(steps[0]);
+  if (row && field !== null) {
+    const column = columnOf(walk, row, field, steps.length === 1 ? clause : below(clause));
+    if (!column)
+      throw new Unanswerable('unknown_name', `column "${field}" not found in data type ${row.name}`);
+    return steps.length === 1
+      ? column
+      : derivedFrom([column, ...subscripts(walk, steps.slice(1), place, clause)]);
+  }
+  const inner = expression(walk, node.arg!, place, below(clause));
+  return derivedFrom([inner, ...subscripts(walk, steps, place, clause)]);
+}
+
+function subscripts(walk: Walk, steps: readonly Node[], place: Place, clause: Clause): Value[] {
+  return steps
+    .filter((step) => 'A_Indices' in step)
+    .map((step) => expression(walk, step, place, below(clause)));
+}
+
+/** The relation behind `(t)` or `(s.t)`. */
+export function rowOf(place: Place, node: Node): ReturnType<typeof rowReference> {
+  if (!('ColumnRef' in node)) return null;
+  const fields = node.ColumnRef.fields ?? [];
+  if (fields.some((field) => stringOf(field) === null)) return null;
+  return rowReference(place.scope, stringsOf(fields), node.ColumnRef.location);
+}
+
+/** Every function that the name could mean; throws when there is none. */
+export function overloadsOf(
+  walk: Walk,
+  names: readonly string[],
+  location?: number,
+): readonly CatalogFunction[] {
+  if (names.length > 2)
+    throw new Unanswerable('unsupported', 'cross-database references are not supported', location);
+  const name = names.at(-1)!;
+  const schemas = names.length === 2 ? [names[0]!] : walk.path;
+  const found = schemas.flatMap((schema) => walk.catalog.functions(schema, name));
+  if (found.length === 0)
+    throw new Unanswerable('unknown_name', `function ${names.join('.')} does not exist`, location);
+  return found;
+}
+
+/** Notes a call. An overload of a user's may be the one that is meant: then it is the one that counts. */
+export function noteCall(walk: Walk, overloads: readonly CatalogFunction[]): void {
+  const foreign = overloads.filter((fn) => !fn.builtin || fn.schema !== 'pg_catalog');
+  for (const fn of foreign.length > 0 ? foreign : [overloads[0]!])
+    walk.record.calls({ schema: fn.schema, name: fn.name, trust: trustOf(overloads) });
+}
+
+function functionCall(walk: Walk, call: FuncCall, place: Place, clause: Clause): Value {
+  check('FuncCall', call);
+  const overloads = overloadsOf(walk, stringsOf(call.funcname), call.location);
+  noteCall(walk, overloads);
+  const aggregate = overloads.some((fn) => fn.kind === 'aggregate') || call.agg_within_group === true;
+  let inner = clause;
+  if (computed(clause)) inner = call.over ? 'window' : aggregate ? 'aggregate' : 'function';
+  const values = expressions(walk, call.args, place, inner);
+  values.push(...sorted(walk, call.agg_order, place, inner));
+  if (call.agg_filter) expression(walk, call.agg_filter, place, computed(clause) ? 'where' : clause);
+  if (call.over) window(walk, call.over, place);
+  return derivedFrom(values);
+}
+
+/** The expressions of ORDER BY inside a call or a window: no positions, no output names. */
+export function sorted(
+  walk: Walk,
+  sorts: readonly Node[] | undefined,
+  place: Place,
+  clause: Clause,
+): Value[] {
+  return (sorts ?? []).map((node) => {
+    const [kind, sort] = open(node);
+    if (kind !== 'SortBy') throw unsupported(kind);
+    check(kind, sort);
+    operatorName(sort.useOp as readonly Node[] | undefined, sort.location as number | undefined);
+    return expression(walk, sort.node as Node, place, clause);
+  });
+}
+
+/** PARTITION BY, ORDER BY and frame of a window. */
+export function window(walk: Walk, definition: WindowDef, place: Place): void {
+  check('WindowDef', definition);
+  expressions(walk, definition.partitionClause, place, 'window');
+  sorted(walk, definition.orderClause, place, 'window');
+  for (const bound of [definition.startOffset, definition.endOffset])
+    if (bound) expression(walk, bound, place, 'window');
+}
+
+function jsonAggregate(walk: Walk, kind: string, body: Body, place: Place, clause: Clause): Value {
+  check(kind, body);
+  // A field called `constructor`: every object seems to have one.
+  const made = (Object.hasOwn(body, 'constructor') ? body.constructor : {}) as Body;
+  check('JsonAggConstructor', made);
+  let inner = clause;
+  if (computed(clause)) inner = made.over ? 'window' : 'aggregate';
+  const argument = kind === 'JsonObjectAgg' ? 'JsonKeyValue' : 'JsonValueExpr';
+  const values = [structure(walk, argument, body.arg as object, place, inner)];
+  structure(walk, 'JsonOutput', made.output as object | undefined, place, inner);
+  values.push(...sorted(walk, made.agg_order as readonly Node[] | undefined, place, inner));
+  if (made.agg_filter) expression(walk, made.agg_filter as Node, place, computed(clause) ? 'where' : clause);
+  if (made.over) window(walk, made.over as WindowDef, place);
+  return derivedFrom(values);
+}
+
+function subLink(walk: Walk, link: SubLink, place: Place, clause: Clause): Value {
+  check('SubLink', link);
+  operatorName(link.operName, link.location);
+  const tested = link.testexpr ? [expression(walk, link.testexpr, place, below(clause))] : [];
+  const columns: readonly Column[] = walk.rows(walk, link.subselect!, place);
+  switch (link.subLinkType) {
+    case 'EXISTS_SUBLINK':
+      // Whether there is a row doesn't depend on a plain target list; what does was recorded inside.
+      return constant;
+    case 'EXPR_SUBLINK': {
+      if (columns[0]) walk.record.scalarNames.set(link.subselect!, columns[0].name);
+      if (clause === 'output' && columns.length === 1) return columns[0]!;
+      for (const column of columns) walk.record.use(column, below(clause));
+      return derivedFrom(columns);
+    }
+    case 'ARRAY_SUBLINK':
+    case 'ANY_SUBLINK':
+    case 'ALL_SUBLINK':
+    case 'ROWCOMPARE_SUBLINK':
+      for (const column of columns) walk.record.use(column, 'subquery');
+      return derivedFrom([...tested, ...columns]);
+    default:
+      throw unsupported(String(link.subLinkType), link.location);
+  }
+}

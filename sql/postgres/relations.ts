@@ -1,0 +1,222 @@
+/** Tables and views that a text names: the use that it makes of them, their columns, and what lies behind a view. */
+import type { Node, RangeVar } from 'libpg-query';
+import type { CatalogTable } from '../catalog.ts';
+import type { Channel, ColumnRef } from '../statement.ts';
+import {
+  type Column,
+  type FollowedView,
+  noScope,
+  type OpenTableUse,
+  type Relation,
+  Unanswerable,
+  type Walk,
+} from './model.ts';
+import { check, stringsOf } from './tree.ts';
+
+const viewDepthMax = 32;
+const ancestorsMax = 64;
+
+/** System relations that carry values of rows, other sessions, or secrets. */
+const channels: ReadonlyMap<string, Channel> = new Map(
+  (
+    [
+      ['statistics', 'pg_statistic pg_stats pg_stats_ext pg_stats_ext_exprs pg_statistic_ext_data'],
+      ['large_object', 'pg_largeobject'],
+      [
+        'identity',
+        'pg_authid pg_shadow pg_user_mapping pg_user_mappings pg_hba_file_rules pg_ident_file_mappings',
+      ],
+      ['identity', 'user_mapping_options user_mappings'],
+      ['replication', 'pg_subscription pg_stat_replication pg_replication_slots pg_stat_wal_receiver'],
+      ['replication', 'pg_stat_subscription pg_replication_origin_status pg_stat_replication_slots'],
+      [
+        'other_session',
+        'pg_stat_activity pg_prepared_statements pg_cursors pg_prepared_xacts pg_stat_statements',
+      ],
+      ['server', 'pg_file_settings pg_config pg_backend_memory_contexts pg_shmem_allocations pg_aios'],
+    ] as const
+  ).flatMap(([channel, names]) => names.split(' ').map((name) => [name, channel] as const)),
+);
+
+export const systemSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
+
+/** The table or view that a name means; undefined when there is none. */
+export function findTable(walk: Walk, schema: string | undefined, name: string): CatalogTable | undefined {
+  if (schema === 'pg_temp') {
+    const temporary = walk.path.find((entry) => entry.startsWith('pg_temp_'));
+    return temporary === undefined ? undefined : walk.catalog.table(temporary, name);
+  }
+  if (schema !== undefined) return walk.catalog.table(schema, name);
+  for (const entry of walk.path) {
+    const table = walk.catalog.table(entry, name);
+    if (table) return table;
+  }
+  return undefined;
+}
+
+/** The same; throws when there is none, in the server's words. */
+export function tableNamed(walk: Walk, range: RangeVar): CatalogTable {
+  check('RangeVar', range);
+  if (range.catalogname !== undefined)
+    throw new Unanswerable(
+      'unsupported',
+      'a table name with a database in front is not supported',
+      range.location,
+    );
+  const table = findTable(walk, range.schemaname, range.relname!);
+  if (!table) {
+    const name = range.schemaname === undefined ? range.relname : `${range.schemaname}.${range.relname}`;
+    throw new Unanswerable('unknown_name', `relation "${name}" does not exist`, range.location);
+  }
+  if (table.schema.startsWith('pg_toast'))
+    throw new Unanswerable('unsupported', 'TOAST tables are not supported by the gateway', range.location);
+  return table;
+}
+
+/** How a statement uses a table that it names. */
+export interface Access {
+  readonly reads: boolean;
+  readonly writes: boolean;
+  /** The reference could be a subquery as well. */
+  readonly replaceable: boolean;
+}
+
+/** Notes the use of a table, once for each place in the tree. */
+export function noteTable(walk: Walk, node: object, table: CatalogTable, access: Access): OpenTableUse {
+  walk.record.step();
+  const known = walk.record.byNode.get(node);
+  if (known) {
+    for (const view of walk.record.following) view.tables.add(known);
+    return known;
+  }
+  const range = node as RangeVar;
+  const plain = access.replaceable && walk.text && range.inh === true && range.location !== undefined;
+  const span = plain ? walk.text!.nameSpan(range.location!) : null;
+  const system = systemSchemas.has(table.schema);
+  const use: OpenTableUse = {
+    schema: table.schema,
+    table: table.name,
+    reads: access.reads,
+    writes: access.writes,
+    system,
+    view: !system && (table.kind === 'view' || table.kind === 'materialized_view'),
+    viaView: walk.viewDepth > 0,
+    span: span && { ...span, aliased: range.alias !== undefined },
+  };
+  walk.record.byNode.set(node, use);
+  walk.record.tables.push(use);
+  for (const view of walk.record.following) view.tables.add(use);
+  const channel = channels.get(table.name);
+  const what = `${table.schema}.${table.name}`;
+  if (channel && (system || table.name === 'pg_stat_statements'))
+    walk.record.has({ kind: 'channel', channel, what });
+  if (table.kind === 'foreign') walk.record.has({ kind: 'channel', channel: 'network', what });
+  if (access.writes && table.hasTriggers)
+    walk.record.calls({ schema: table.schema, name: `${table.name}:triggers`, trust: 'unknown' });
+  return use;
+}
+
+/** A table or view in FROM, or as a write's object. */
+export function tableRelation(walk: Walk, range: RangeVar, access: Access): Relation {
+  const table = tableNamed(walk, range);
+  const use = noteTable(walk, range, table, access);
+  const columns = tableColumns(walk, table, range.location);
+  // A write to a view is a write to what is behind it.
+  if (access.writes)
+    for (const behind of walk.record.views.get(table)?.tables ?? []) if (!behind.system) behind.writes = true;
+  const alias = range.alias;
+  if (alias) check('Alias', alias);
+  return {
+    name: alias?.aliasname ?? table.name,
+    schema: alias ? null : table.schema,
+    columns: renamed(columns, stringsOf(alias?.colnames), range.location),
+    rest: null,
+    use,
+    isTable: true,
+  };
+}
+
+/** Columns under the names that an alias gives to the first of them. */
+export function renamed<C extends Column>(
+  columns: readonly C[],
+  names: readonly string[],
+  location?: number,
+): readonly C[] {
+  if (names.length === 0) return columns;
+  if (names.length > columns.length)
+    throw new Unanswerable('unknown_name', 'an alias names more columns than there are', location);
+  return columns.map((column, i) => (i < names.length ? { ...column, name: names[i]! } : column));
+}
+
+/** A table's columns with everything that each is made of: itself, the same column of each parent, and for a view
+ *  what its definition takes it from. */
+export function tableColumns(walk: Walk, table: CatalogTable, location?: number): readonly Column[] {
+  const own = (name: string): ColumnRef => walk.record.column(table.schema, table.name, name);
+  const expands =
+    !systemSchemas.has(table.schema) && (table.kind === 'view' || table.kind === 'materialized_view');
+  if (expands) {
+    const behind = viewColumns(walk, table, location);
+    return table.columns.map((column, i) => {
+      const value = behind[i]!;
+      return { ...value, name: column.name, sources: [own(column.name), ...value.sources] };
+    });
+  }
+  const names =
+    table.kind === 'sequence' && table.columns.length === 0
+      ? ['last_value', 'log_cnt', 'is_called']
+      : table.columns.map((column) => column.name);
+  const parents = ancestors(walk, table);
+  return names.map((name) => ({
+    name,
+    sources: [
+      own(name),
+      ...parents
+        .filter((parent) => parent.columns.some((column) => column.name === name))
+        .map((parent) => walk.record.column(parent.schema, parent.name, name)),
+    ],
+    direct: true,
+    known: true,
+  }));
+}
+
+function ancestors(walk: Walk, table: CatalogTable): readonly CatalogTable[] {
+  const found: CatalogTable[] = [];
+  const pending = [...table.parents];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    const dot = name.indexOf('.');
+    const parent = walk.catalog.table(name.slice(0, dot), name.slice(dot + 1));
+    if (!parent || found.includes(parent)) continue;
+    found.push(parent);
+    if (found.length > ancestorsMax) throw new Unanswerable('unsupported', 'too many parent tables');
+    pending.push(...parent.parents);
+  }
+  return found;
+}
+
+function viewColumns(walk: Walk, table: CatalogTable, location?: number): readonly Column[] {
+  const { record } = walk;
+  const followed = record.views.get(table);
+  if (followed) {
+    for (const outer of record.following) for (const use of followed.tables) outer.tables.add(use);
+    return followed.columns;
+  }
+  const name = `${table.schema}.${table.name}`;
+  if (table.definition === null || walk.viewDepth >= viewDepthMax)
+    throw new Unanswerable('unsupported', `the definition of view ${name} can't be followed`, location);
+  // pg_get_viewdef, read with an empty search_path, leaves only the server's own names bare.
+  const inside: Walk = { ...walk, path: ['pg_catalog'], text: null, viewDepth: walk.viewDepth + 1 };
+  const definition: Node = walk.parseView(table);
+  const view: FollowedView = { columns: [], tables: new Set() };
+  record.following.push(view);
+  try {
+    view.columns = inside.rows(inside, definition, { scope: noScope, with: null });
+  } catch (problem) {
+    if (!(problem instanceof Unanswerable)) throw problem;
+    throw new Unanswerable('unsupported', `in view ${name}: ${problem.message}`, location);
+  }
+  record.following.pop();
+  if (view.columns.length !== table.columns.length || !view.columns.every((column) => column.known))
+    throw new Unanswerable('unsupported', `the columns of view ${name} can't be told`, location);
+  record.views.set(table, view);
+  return view.columns;
+}
