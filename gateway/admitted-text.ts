@@ -3,6 +3,7 @@
 import type { MaskPlan, ResultColumn } from '../masking/masker.ts';
 import { planMasks } from '../masking/plan.ts';
 import type { Admitted, Refused } from '../protocols/gate.ts';
+import type { Output } from '../sql/statement.ts';
 import type { DecidedText } from './decide-text.ts';
 import type { LiveSession } from './gate-session.ts';
 import { refusedBy, sessionDrift } from './refusals.ts';
@@ -52,10 +53,10 @@ export class AdmittedText implements Admitted {
   plan(columns: readonly ResultColumn[], index: number): MaskPlan | null | Refused {
     const { decided } = this;
     const statement = decided.statements[index];
-    const rows = statement?.kind === 'analyzed' && returnsRows.has(statement.statementKind);
+    const ownRows = statement?.kind === 'analyzed' && returnsRows.has(statement.statementKind);
     const plan = planMasks({
       columns,
-      outputs: rows ? statement.outputs : null,
+      outputs: ownRows ? statement.outputs : columns.map(serversWords),
       masks: decided.masks,
       catalog: decided.catalog,
       key: this.#session.state.maskKey,
@@ -87,6 +88,11 @@ export class AdmittedText implements Admitted {
         : { statement_id, rows, bytes, error, duration_us: duration },
     );
   }
+}
+
+/** A column of text that the server makes up: the metadata is its only witness. */
+function serversWords(column: ResultColumn): Output {
+  return { name: column.name, sources: [], direct: false };
 }
 
 /** Kinds whose result columns are the statement's own outputs; others (EXPLAIN, SHOW) return text of the server's. */

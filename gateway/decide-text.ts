@@ -3,6 +3,7 @@
  * statement, one route for all. Both steps are cached; a hit costs a map look-up or two. No I/O but catalog reads.
  */
 import type { MaskMethod } from '../masking/masker.ts';
+import { maskKey } from '../masking/plan.ts';
 import { decide } from '../policy/decide.ts';
 import type { Decision, Path, Principal, RouteOption } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
@@ -44,10 +45,6 @@ export interface DecidedText {
 /** Decisions depend on the time (a transfer's end date): none is used for longer than this. */
 const decisionAgeMaxMs = 1000;
 const cachedTextLengthMax = 512;
-
-export function maskKeyOf(schema: string, table: string, column: string): string {
-  return `${schema}\u0000${table}\u0000${column}`;
-}
 
 interface CachedAnalysis {
   readonly text: string;
@@ -193,8 +190,7 @@ export class TextDecider {
     const rewrites = [];
     for (const decision of decisions) {
       if (decision.effect !== 'allow') continue;
-      for (const mask of decision.masks)
-        masks.set(maskKeyOf(mask.schema, mask.table, mask.column), mask.mask);
+      for (const mask of decision.masks) masks.set(maskKey(mask.schema, mask.table, mask.column), mask.mask);
       rewrites.push(...decision.rewrites);
     }
     if (rewrites.length > 0 && found.text !== text) {
