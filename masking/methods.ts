@@ -4,7 +4,8 @@ import { ascii } from './bytes.ts';
 import { momentOf } from './calendar.ts';
 import type { Masker, MaskMethod, ResultColumn } from './masker.ts';
 import { keepDomain, keepEnds, trimBlanks } from './text.ts';
-import { kindOf, type ValueKind } from './types.ts';
+import { kindOf } from './types.ts';
+import type { ValueKind } from './value-kind.ts';
 
 /** Every value becomes NULL. */
 export const nullMasker: Masker = { mask: () => null };

@@ -2,7 +2,7 @@
 import { ascii, integerOf, latin, viewOf } from './bytes.ts';
 import { type Moment, padded } from './calendar.ts';
 import type { ResultColumn } from './masker.ts';
-import type { ValueKind } from './types.ts';
+import type { ValueKind } from './value-kind.ts';
 
 const other: ValueKind = { kind: 'other' };
 const unsignedFlag = 0x20;

@@ -36,14 +36,16 @@ export function decide(
   try {
     return decideUnguarded(policy, context, statement, catalog, now);
   } catch {
-    return refuse(policy, [], statement, [], null, [
-      {
-        reason: 'opaque_statement',
-        rule: null,
-        message: 'the statement could not be decided',
-        hint: 'report this statement’s shape to whoever runs the gateway',
-      },
-    ]);
+    const message = 'the statement could not be decided';
+    const hint = 'report this statement’s shape to whoever runs the gateway';
+    const unread: Statement = {
+      kind: 'opaque',
+      shape: '?',
+      reason: 'unsupported',
+      message,
+      position: null,
+    };
+    return refuse(policy, [], unread, [], null, [{ reason: 'opaque_statement', rule: null, message, hint }]);
   }
 }
 
