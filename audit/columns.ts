@@ -99,6 +99,13 @@ export function splitList(joined: string): string[] {
   return elements;
 }
 
+/** Half a surrogate pair has no UTF-8: what SQLite would make of it must not differ from what was hashed. */
+function wellFormed(text: string): string {
+  // ES2024, in Node since 20; the compiler's library is older.
+  const ours = text as unknown as { isWellFormed(): boolean; toWellFormed(): string };
+  return ours.isWellFormed() ? text : ours.toWellFormed();
+}
+
 function cellOf(kind: ColumnKind, value: unknown): Cell {
   if (value === undefined || value === null) return null;
   switch (kind) {
@@ -113,12 +120,12 @@ function cellOf(kind: ColumnKind, value: unknown): Cell {
       return new Date(value).toISOString();
     case 'text':
       if (typeof value !== 'string') throw new TypeError('not a text');
-      return value;
+      return wellFormed(value);
     case 'list':
       if (!Array.isArray(value) || !value.every((element) => typeof element === 'string')) {
         throw new TypeError('not a list of texts');
       }
-      return joinList(value);
+      return wellFormed(joinList(value));
   }
 }
 
@@ -127,7 +134,8 @@ function cellOf(kind: ColumnKind, value: unknown): Cell {
  * the line isn't an event; the message names the column, never the value.
  */
 export function cellsOf(event: unknown): Cell[] {
-  if (typeof event !== 'object' || event === null) throw new TypeError('not an object');
+  if (typeof event !== 'object' || event === null || Array.isArray(event))
+    throw new TypeError('not an object');
   const fields = event as Record<string, unknown>;
   const cells: Cell[] = new Array(columns.length).fill(null);
   for (let i = 1; i < prevHashIndex; i++) {

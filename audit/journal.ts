@@ -49,11 +49,12 @@ export async function openAuditLog(
   directory: string,
   options: AuditLogOptions = {},
 ): Promise<RunningAuditLog> {
-  const owner = await own(directory, options.ownerWaitMs ?? 5000);
+  let owner: Ownership | null = null;
   try {
+    owner = await own(directory, options.ownerWaitMs ?? 5000);
     return start(directory, options, owner);
   } catch (error) {
-    owner.release();
+    owner?.release();
     if (error instanceof AuditUnavailable) throw error;
     const code = (error as { code?: string }).code ?? (error as Error).name;
     throw new AuditUnavailable(`the audit directory can't be used (${code})`);
