@@ -1,0 +1,56 @@
+/** What is found out about one statement while its names are resolved, each fact once. No grammar here. */
+import type { Analyzed, Clause, ColumnRef, ColumnUse, Effect, FunctionUse, TableUse } from '../statement.ts';
+
+export class Facts {
+  readonly tables: TableUse[] = [];
+  readonly effects: Effect[] = [];
+  readonly written: ColumnRef[] = [];
+  literals: Analyzed['literals'] = 'free';
+  /** A column was named with its database, which a rewritten table reference would break. */
+  namesDatabase = false;
+  private readonly uses = new Map<string, ColumnUse>();
+  private readonly calls = new Map<string, FunctionUse>();
+  private readonly writtenKeys = new Set<string>();
+
+  /** A reference that is resolved a second time (a recursive query's) stays one reference. */
+  table(use: TableUse): void {
+    const { span } = use;
+    if (span && this.tables.some((known) => known.span?.start === span.start)) return;
+    this.tables.push(use);
+  }
+  use(sources: readonly ColumnRef[], clause: Clause): void {
+    for (const { schema, table, column } of sources) {
+      const key = `${schema}\u0000${table}\u0000${column}\u0000${clause}`;
+      if (!this.uses.has(key)) this.uses.set(key, { schema, table, column, clause });
+    }
+  }
+  call(use: FunctionUse): void {
+    this.calls.set(`${use.schema}.${use.name}`, use);
+  }
+  effect(effect: Effect): void {
+    if (!this.effects.some((known) => JSON.stringify(known) === JSON.stringify(effect)))
+      this.effects.push(effect);
+  }
+  write(sources: readonly ColumnRef[]): void {
+    for (const ref of sources) {
+      const key = `${ref.schema}\u0000${ref.table}\u0000${ref.column}`;
+      if (!this.writtenKeys.has(key)) this.written.push(ref);
+      this.writtenKeys.add(key);
+    }
+  }
+  get columns(): ColumnUse[] {
+    return [...this.uses.values()];
+  }
+  get functions(): FunctionUse[] {
+    return [...this.calls.values()];
+  }
+  /** Some column of that table is used. */
+  touches(schema: string, table: string): boolean {
+    for (const use of this.uses.values()) if (use.schema === schema && use.table === table) return true;
+    return false;
+  }
+  /** Some column of any table is used. */
+  get touchesAny(): boolean {
+    return this.uses.size > 0;
+  }
+}

@@ -1,0 +1,144 @@
+/** What names mean at one place of a query: sources of FROM, their visible columns, common table expressions. */
+import type { CatalogTable } from '../catalog.ts';
+import type { ColumnRef } from '../statement.ts';
+import { Unsupported } from './skeleton.ts';
+
+/** A column as a query sees it. `direct`: a plain copy of each of its sources. */
+export interface OutColumn {
+  readonly name: string;
+  readonly sources: readonly ColumnRef[];
+  readonly direct: boolean;
+}
+
+export interface Source {
+  /** The alias, or the table's own name. */
+  readonly name: string;
+  /** The database of a table without an alias; null otherwise. */
+  readonly schema: string | null;
+  readonly columns: readonly OutColumn[];
+  /** A system table whose columns the catalog doesn't list: any name is taken for one of them. */
+  readonly open: CatalogTable | { readonly schema: string; readonly name: string } | null;
+  /** Its table uses: first index and the one behind the last. */
+  readonly uses: readonly [number, number];
+}
+
+/** The result of a join: what an unqualified name or a star sees, in order. */
+export interface Relation {
+  readonly sources: readonly Source[];
+  readonly visible: readonly OutColumn[];
+}
+export const noRelation: Relation = { sources: [], visible: [] };
+
+export interface Ctes {
+  readonly parent: Ctes | null;
+  readonly name: string;
+  readonly columns: readonly OutColumn[];
+}
+
+export class Scope {
+  readonly parent: Scope | null;
+  relation: Relation = noRelation;
+  private readonly folds: boolean;
+
+  constructor(parent: Scope | null, folds: boolean) {
+    this.parent = parent;
+    this.folds = folds;
+  }
+
+  private sameTable(a: string, b: string): boolean {
+    return a === b || (this.folds && a.toLowerCase() === b.toLowerCase());
+  }
+
+  /** The source of that alias (and database) in this scope alone. */
+  source(schema: string | null, name: string): Source | null {
+    const found = this.relation.sources.filter(
+      (source) =>
+        this.sameTable(source.name, name) &&
+        (schema === null || (source.schema !== null && this.sameTable(source.schema, schema))),
+    );
+    if (found.length > 1) throw new Unsupported(`Not unique table/alias: '${name}'`, null, 'unknown_name');
+    return found[0] ?? null;
+  }
+
+  /** The column that the parts name here or, failing that, outside. null when nobody knows it. */
+  column(parts: readonly string[]): OutColumn | null {
+    const found = this.own(parts);
+    return found ?? this.parent?.column(parts) ?? null;
+  }
+
+  /** In this scope alone. */
+  own(parts: readonly string[]): OutColumn | null {
+    const name = parts[parts.length - 1] ?? '';
+    const folded = name.toLowerCase();
+    if (parts.length > 1) {
+      const source = this.source(parts.length > 2 ? (parts[0] ?? null) : null, parts[parts.length - 2] ?? '');
+      if (!source) return null;
+      const column = source.columns.find((candidate) => candidate.name.toLowerCase() === folded);
+      return column ?? (source.open ? openColumn(source.open, name) : null);
+    }
+    const found = this.relation.visible.filter((candidate) => candidate.name.toLowerCase() === folded);
+    if (found.length > 1) throw new Unsupported(`Column '${name}' is ambiguous`, null, 'unknown_name');
+    if (found[0]) return found[0];
+    const open = this.relation.sources.find((source) => source.open !== null)?.open;
+    return open ? openColumn(open, name) : null;
+  }
+}
+
+function openColumn(table: { readonly schema: string; readonly name: string }, name: string): OutColumn {
+  return { name, sources: [{ schema: table.schema, table: table.name, column: name }], direct: true };
+}
+
+/** Left and right side by side, as a comma or JOIN ... ON puts them. */
+export function besides(left: Relation, right: Relation): Relation {
+  return { sources: [...left.sources, ...right.sources], visible: [...left.visible, ...right.visible] };
+}
+
+/** Every column of both that has the name; more than one is ambiguous. */
+function the(relation: Relation, name: string): OutColumn {
+  const found = relation.visible.filter((column) => column.name.toLowerCase() === name.toLowerCase());
+  if (found.length > 1)
+    throw new Unsupported(`Column '${name}' in from clause is ambiguous`, null, 'unknown_name');
+  if (!found[0]) throw new Unsupported(`Unknown column '${name}' in 'from clause'`, null, 'unknown_name');
+  return found[0];
+}
+
+/**
+ * JOIN ... USING (names), or NATURAL JOIN when names is null: common columns first and once, then the rest of each
+ * side. A common column copies from both sides. `joined` has both columns of each pair.
+ */
+export function joinUsing(
+  left: Relation,
+  right: Relation,
+  names: readonly string[] | null,
+): { relation: Relation; joined: OutColumn[] } {
+  if (left.sources.concat(right.sources).some((source) => source.open))
+    throw new Unsupported('USING with a table whose columns are not known');
+  const has = (relation: Relation, name: string): boolean =>
+    relation.visible.some((column) => column.name.toLowerCase() === name.toLowerCase());
+  const wanted = names ?? left.visible.map((column) => column.name).filter((name) => has(right, name));
+  const folded = new Set(wanted.map((name) => name.toLowerCase()));
+  const joined: OutColumn[] = [];
+  const merged: OutColumn[] = [];
+  const order = left.visible
+    .filter((column) => folded.has(column.name.toLowerCase()))
+    .map((column) => column.name);
+  for (const name of names ?? order) {
+    const a = the(left, name);
+    const b = the(right, name);
+    joined.push(a, b);
+  }
+  for (const name of order) {
+    const a = the(left, name);
+    const b = the(right, name);
+    merged.push({ name: a.name, sources: [...a.sources, ...b.sources], direct: a.direct && b.direct });
+  }
+  const rest = (relation: Relation): OutColumn[] =>
+    relation.visible.filter((column) => !folded.has(column.name.toLowerCase()));
+  return {
+    relation: {
+      sources: [...left.sources, ...right.sources],
+      visible: [...merged, ...rest(left), ...rest(right)],
+    },
+    joined,
+  };
+}
