@@ -63,9 +63,9 @@ export class FrameSource {
     waiting?.reject(this.#failure);
   }
 
-  /** A source on the same socket, after `detach`. */
-  again(): FrameSource {
-    return new FrameSource(this.#socket, this.#bytesMax);
+  /** A source on the same socket, after `detach` with nothing left over. */
+  again(bytesMax = this.#bytesMax): FrameSource {
+    return new FrameSource(this.#socket, bytesMax);
   }
 
   /** Lets go of the socket, paused; the bytes that were read and not used. */
