@@ -172,7 +172,8 @@ function refusedBy(payload: Buffer): UpstreamRefused {
   return new UpstreamRefused(`the upstream answered with error ${readErr(payload).code}`);
 }
 
-function channelOf(mode: UpstreamTls['mode'], socket: Socket): Channel {
+/** What the connection gives to a password sent over it. */
+export function channelOf(mode: UpstreamTls['mode'], socket: { readonly remoteAddress?: string }): Channel {
   if (mode === 'verify-ca' || mode === 'verify-full') return 'verified';
   if (mode === 'require') return 'encrypted';
   const address = socket.remoteAddress ?? '';
