@@ -3,7 +3,7 @@
  * one that `install-mysql.sh` unpacked into the cache folder.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type MySqlOptions, type MySqlServer, startMySqlProduct } from './mysql-family.ts';
@@ -23,16 +23,45 @@ export function startMySql(options: MySqlOptions = {}): Promise<MySqlServer> {
     {
       name: 'mysql',
       server: first,
-      install: (data) => [...first, '--initialize-insecure', `--datadir=${data}`],
+      install: (data) => ['cp', '-R', template(first), data],
       accounts: (user, password) => [
         `CREATE USER '${user}'@'%' IDENTIFIED BY '${password}';`,
         `GRANT ALL PRIVILEGES ON *.* TO '${user}'@'%' WITH GRANT OPTION;`,
         "DROP USER 'root'@'localhost';",
       ],
-      settings: { mysqlx: 'OFF', 'secure-file-priv': '' },
+      settings: { mysqlx: 'OFF', 'secure-file-priv': '', ...SMALL },
     },
     options,
   );
+}
+
+const SMALL = { 'innodb-redo-log-capacity': '8M' };
+
+/** An initialised data folder to copy: making one takes MySQL several seconds, copying it a fraction of one. */
+function template(server: readonly string[]): string {
+  const [program = '', ...args] = server;
+  const version = spawnSync(program, [...args, '--version'], { encoding: 'utf8' });
+  const name = /Ver (\S+)/.exec(version.stdout ?? '')?.[1] ?? 'unknown';
+  const folder = join(mysqlCache(), `data-${name}`);
+  if (existsSync(folder)) return folder;
+  mkdirSync(mysqlCache(), { recursive: true });
+  const parent = mkdtempSync(join(mysqlCache(), 'initialize-'));
+  const fresh = join(parent, 'data');
+  const settings = Object.entries(SMALL).map(([setting, value]) => `--${setting}=${value}`);
+  const made = spawnSync(program, [...args, ...settings, '--initialize-insecure', `--datadir=${fresh}`], {
+    encoding: 'utf8',
+  });
+  if (made.status !== 0) throw new Error(`mysqld --initialize failed: ${made.error?.message ?? made.stderr}`);
+  // The server's identity: each copy makes one of its own.
+  rmSync(join(fresh, 'auto.cnf'), { force: true });
+  try {
+    renameSync(fresh, folder);
+  } catch (error) {
+    // Another process was faster.
+    if (!existsSync(folder)) throw error;
+  }
+  rmSync(parent, { recursive: true, force: true });
+  return folder;
 }
 
 /** How to run `mysqld` or `mysql` of the real MySQL: a program and its first arguments. Undefined when it isn't here. */

@@ -61,7 +61,11 @@ const FILES = ['fs', 'fs/promises', 'child_process', 'worker_threads', 'readline
 const NODE_IO: readonly { modules: readonly string[]; places: readonly RegExp[] }[] = [
   {
     modules: SOCKETS,
-    places: [/^protocols\/(?:\w+\/)?(?:session|upstream)\.ts$/, /^(gateway|cli|identity)\//],
+    // The sign-in takes a client's socket over into TLS, the catalog asks an upstream; a relay has no socket.
+    places: [
+      /^protocols\/(?:\w+\/)?(?:session|upstream|greeting|sign-in|catalog)\.ts$/,
+      /^(gateway|cli|identity)\//,
+    ],
   },
   { modules: FILES, places: [/^(audit|identity|gateway|cli)\//] },
 ];
