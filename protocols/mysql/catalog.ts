@@ -2,9 +2,7 @@
  * Reads what a MySQL or MariaDB server says exists, with Cordon's own account, into a Catalog. What that account may not see
  * is not in it, and is refused as unknown by whoever resolves names.
  */
-import { isIP } from 'node:net';
-import { checkServerIdentity, TLSSocket } from 'node:tls';
-import type { Connection, ConnectionOptions, RowDataPacket } from 'mysql2/promise';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
 import mysql from 'mysql2/promise';
 import {
   buildCatalog,
@@ -15,10 +13,8 @@ import {
   type RelationKind,
 } from '../../sql/catalog.ts';
 import type { UpstreamTarget } from '../gate.ts';
-import { answererFor, type Channel } from './authentication.ts';
-import { channelOf } from './upstream.ts';
+import { driverOptions } from './upstream.ts';
 
-const connectTimeoutMs = 10_000;
 const readTimeoutMs = 60_000;
 
 /**
@@ -31,7 +27,7 @@ export async function readMysqlCatalog(
   signal?: AbortSignal,
 ): Promise<{ catalog: Catalog }> {
   signal?.throwIfAborted();
-  const connection = await mysql.createConnection(connectionOptions(target));
+  const connection = await mysql.createConnection(driverOptions(target));
   const stop = (): void => connection.destroy();
   const timer = setTimeout(stop, readTimeoutMs);
   signal?.addEventListener('abort', stop);
@@ -42,64 +38,6 @@ export async function readMysqlCatalog(
     signal?.removeEventListener('abort', stop);
     connection.destroy();
   }
-}
-
-function connectionOptions(target: UpstreamTarget): ConnectionOptions {
-  const { mode, ca, cert, key } = target.tls;
-  const ssl =
-    mode === 'disable'
-      ? {}
-      : {
-          ssl: {
-            ...(ca === null ? {} : { ca }),
-            ...(cert === null ? {} : { cert }),
-            ...(key === null ? {} : { key }),
-            minVersion: 'TLSv1.2' as const,
-            rejectUnauthorized: mode !== 'require',
-            // Of an address the driver checks nothing; see `plugin` below.
-            verifyIdentity: mode === 'verify-full' && isIP(target.host) === 0,
-          },
-        };
-  const plugins = [
-    'mysql_native_password',
-    'caching_sha2_password',
-    'sha256_password',
-    'client_ed25519',
-    'mysql_clear_password',
-  ];
-  return {
-    host: target.host,
-    port: target.port,
-    user: target.user,
-    password: target.password,
-    database: target.database,
-    charset: 'utf8mb4_general_ci',
-    connectTimeout: connectTimeoutMs,
-    supportBigNumbers: true,
-    flags: ['-LOCAL_FILES'],
-    authPlugins: Object.fromEntries(plugins.map((name) => [name, plugin(name, target)])),
-    ...ssl,
-  };
-}
-
-type Mysql2Plugin = NonNullable<ConnectionOptions['authPlugins']>[string];
-
-/** The same care for the password as on a session's own connections. */
-function plugin(name: string, target: UpstreamTarget): Mysql2Plugin {
-  return ({ connection }) => {
-    const { stream } = connection as unknown as { readonly stream: unknown };
-    let channel: Channel = 'plain';
-    if (stream instanceof TLSSocket) {
-      channel = channelOf(target.tls.mode, stream);
-      if (target.tls.mode === 'verify-full') {
-        const error = checkServerIdentity(target.host, stream.getPeerCertificate());
-        if (error !== undefined) throw error;
-      }
-    } else if (target.tls.mode === 'disable') {
-      channel = channelOf('disable', stream as { remoteAddress?: string });
-    }
-    return answererFor(name, target.password, channel);
-  };
 }
 
 type Row = readonly (string | number | null)[];

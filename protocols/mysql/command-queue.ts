@@ -3,9 +3,8 @@
  * the next. What waits is bounded by no longer reading.
  */
 import type { Socket } from 'node:net';
-import type { ServerError } from './errors.ts';
-import { serverErrors } from './errors.ts';
-import { PacketFramer, PacketTooLarge, physicalPackets } from './framing.ts';
+import { type ServerError, serverErrors } from './errors.ts';
+import { encodePacket, PacketFramer, PacketTooLarge, packetBytesMax, physicalPackets } from './framing.ts';
 import type { Link } from './link.ts';
 
 /** A command's payload is `buffer[start, end)`; see PacketSink.packet. */
@@ -113,4 +112,10 @@ export class CommandQueue {
     if (this.#broken || this.#upstreamFull || this.#waitingBytes > waitingBytesMax) this.#client.pause();
     else this.#client.resume();
   }
+}
+
+/** A command as the client sent it. */
+export function wireOf(next: Command): Buffer {
+  if (next.end - next.start < packetBytesMax) return next.buffer.subarray(next.start - 4, next.end);
+  return encodePacket(next.buffer.subarray(next.start, next.end), 0);
 }

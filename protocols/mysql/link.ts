@@ -7,7 +7,8 @@ import type { UpstreamTarget } from '../gate.ts';
 import { serverStatus } from './capabilities.ts';
 import { command, quoteName, textCommand } from './client-messages.ts';
 import { encodePacket } from './framing.ts';
-import { type Finished, Relay, type Request } from './relay.ts';
+import { Relay } from './relay.ts';
+import type { Finished, Request } from './requests.ts';
 import type { UpstreamConnection } from './upstream.ts';
 
 /** Who hears of the upstream's answers. */

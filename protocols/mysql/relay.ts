@@ -4,11 +4,13 @@
  */
 import type { MaskPlan, ResultColumn } from '../../masking/masker.ts';
 import { ProtocolError } from '../bytes.ts';
-import type { Admitted, Refused } from '../gate.ts';
+import type { Admitted } from '../gate.ts';
 import { serverStatus } from './capabilities.ts';
 import { encodeErrorPayload, neutralMessage } from './errors.ts';
 import { encodePacket, PacketFramer, type PacketSink, packetBytesMax, physicalPackets } from './framing.ts';
+import { MaskedRows } from './masked-rows.ts';
 import { Outbox } from './outbox.ts';
+import { Breach, type Finished, type Request } from './requests.ts';
 import {
   type PrepareOk,
   readColumn,
@@ -22,40 +24,6 @@ import {
   silencedEof,
   silencedOk,
 } from './server-messages.ts';
-import { RowWriter } from './values.ts';
-
-/** What the upstream has been asked. `plain`: answered by OK, EOF or ERR. `internal`: Cordon's own query, no byte of
- *  whose answer reaches the client. */
-export type Request =
-  | { readonly kind: 'query' | 'execute'; readonly admitted: Admitted }
-  | { readonly kind: 'prepare'; readonly admitted: Admitted; readonly clientId: number }
-  | { readonly kind: 'plain' }
-  | { readonly kind: 'internal' };
-
-/** How a request ended. */
-export interface Finished {
-  /** The server's error number, null when it succeeded. */
-  readonly error: number | null;
-  /** Server status flags; null after an error, which carries none. */
-  readonly status: number | null;
-  /** The packet that ends a settling statement's response: for the client, once the session's state is known. */
-  readonly held: readonly Buffer[];
-  /** The number that the first held packet has, or that a packet in its place would have. */
-  readonly nextSequence: number;
-  readonly prepared: PrepareOk | null;
-  /** Rows of an internal query. */
-  readonly rows: readonly (readonly (string | null)[])[];
-}
-
-/** Nothing more of this response may be delivered and the session ends. */
-export class Breach extends Error {
-  override readonly name = 'Breach';
-  readonly refused: Refused | null;
-  constructor(message: string, refused: Refused | null) {
-    super(message);
-    this.refused = refused;
-  }
-}
 
 type State =
   | 'idle'
@@ -77,10 +45,7 @@ export class Relay implements PacketSink {
   finished: Finished | null = null;
   readonly #framer: PacketFramer;
   readonly #held = new Outbox();
-  readonly #rows = new RowWriter();
-  // Finished rows that are not in the outbox yet: [from, to) of the writer's buffer.
-  #rowsFrom = 0;
-  #rowsTo = 0;
+  readonly #masked = new MaskedRows();
   #heldBytes = 0;
   #request: Request = { kind: 'plain' };
   #state: State = 'idle';
@@ -145,7 +110,7 @@ export class Relay implements PacketSink {
     try {
       this.#framer.feed(chunk);
     } finally {
-      this.#flushRows();
+      this.#masked.flush(this.outbox);
     }
   }
 
@@ -270,21 +235,19 @@ export class Relay implements PacketSink {
     if (plan.every((masker) => masker === null)) return;
     this.#plan = plan;
     this.#silent = true;
-    if (this.#rows.buffer.length - this.#rows.length < 4096) this.#rows.begin(16 * 1024);
-    this.#rowsFrom = this.#rows.length;
-    this.#rowsTo = this.#rowsFrom;
+    this.#masked.begin();
   }
 
   #row(buffer: Buffer, start: number, end: number, sequence: number): void {
     const length = end - start;
     const first = buffer[start];
     if (first === 0xff) {
-      this.#flushRows();
+      this.#masked.flush(this.outbox);
       this.#error(buffer, start, end, sequence);
       return;
     }
     if (first === 0xfe && length < 9) {
-      this.#flushRows();
+      this.#masked.flush(this.outbox);
       const payload = buffer.subarray(start, end);
       const silenced = this.#silent ? silencedEof(payload) : null;
       this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, silenced);
@@ -302,39 +265,15 @@ export class Relay implements PacketSink {
   }
 
   #maskRow(plan: MaskPlan, buffer: Buffer, start: number, end: number, sequence: number): void {
-    const rows = this.#rows;
-    const header = rows.reserve(4);
-    if (this.#request.kind === 'execute') rows.binaryRow(buffer, start, end, this.#columns, plan);
-    else rows.textRow(buffer, start, end, plan);
-    const length = rows.length - header - 4;
-    this.#resultBytes += length + 4;
-    const split = physicalPackets(length);
     const joined = physicalPackets(end - start);
     // The number of the first physical packet, on either side.
     const number = (sequence + 1 - joined + this.#shift) & 0xff;
+    const columns = this.#request.kind === 'execute' ? this.#columns : null;
+    const length = this.#masked.row(buffer, start, end, columns, plan, number, this.outbox);
+    const split = physicalPackets(length);
+    this.#resultBytes += length + 4;
     this.#shift = (this.#shift + split - joined) & 0xff;
     this.#next = number + split;
-    if (split === 1) {
-      rows.buffer.writeUIntLE(length, header, 3);
-      rows.buffer[header + 3] = number;
-      this.#rowsTo = rows.length;
-      return;
-    }
-    this.outbox.range(rows.buffer, this.#rowsFrom, header);
-    this.outbox.push(encodePacket(rows.buffer.subarray(header + 4, rows.length), number));
-    rows.begin(16 * 1024);
-    this.#rowsFrom = 0;
-    this.#rowsTo = 0;
-  }
-
-  /** Rows written since the last flush go to the outbox; the writer goes on behind them in the same memory. */
-  #flushRows(): void {
-    if (this.#rowsTo === this.#rowsFrom) return;
-    const rows = this.#rows;
-    this.outbox.range(rows.buffer, this.#rowsFrom, this.#rowsTo);
-    if (rows.length > rows.buffer.length / 2) rows.begin(Math.min(256 * 1024, 2 * rows.buffer.length));
-    this.#rowsFrom = rows.length;
-    this.#rowsTo = rows.length;
   }
 
   #prepareOk(buffer: Buffer, start: number, end: number, sequence: number): void {
@@ -382,7 +321,7 @@ export class Relay implements PacketSink {
     if (more && (request.kind === 'plain' || request.kind === 'internal')) {
       throw new ProtocolError('more results than were asked for');
     }
-    const settles = !more && 'admitted' in request && request.admitted.settles;
+    const settles = !more && 'settles' in request && request.settles;
     const target = settles ? this.#held : this.outbox;
     if (replacement === null) this.#emit(target, buffer, start, end, sequence);
     else this.#push(target, replacement, sequence);
@@ -412,7 +351,7 @@ export class Relay implements PacketSink {
     const request = this.#request;
     // Metadata may be waiting in front of an error that comes in place of its end.
     this.#releaseHeld(sequence);
-    const settles = 'admitted' in request && request.kind !== 'prepare' && request.admitted.settles;
+    const settles = 'settles' in request && request.settles;
     const target = settles ? this.#held : this.outbox;
     if (this.#silent) {
       const { sqlState } = readErr(payload);

@@ -1,43 +1,10 @@
-/**
- * One MySQL client from its connection to its end: signs it in, takes its commands one at a time, asks the gate, and joins it
- * to its upstreams. Packets are understood elsewhere; here is the order of things.
- */
+/** Where an accepted MySQL connection comes in: its socket, TLS on it, and from there to sign-in and the session. */
 import type { Socket } from 'node:net';
-import { decodeUtf8, ProtocolError } from '../bytes.ts';
-import type {
-  Admission,
-  Admitted,
-  Gate,
-  GateSession,
-  ListenerSettings,
-  Refused,
-  SessionControl,
-} from '../gate.ts';
-import { relayedCapabilities } from './capabilities.ts';
-import {
-  command,
-  commandName,
-  executeFlags,
-  quoteName,
-  statementId,
-  textCommand,
-} from './client-messages.ts';
-import { type Command, CommandQueue } from './command-queue.ts';
-import {
-  accessDenied,
-  encodeError,
-  refusal,
-  type ServerError,
-  serverErrors,
-  unknownDatabase,
-} from './errors.ts';
-import { encodePacket, packetBytesMax } from './framing.ts';
-import { encodeSignedIn } from './handshake.ts';
-import type { Link, LinkOwner } from './link.ts';
-import { Links } from './links.ts';
-import { Breach, type Finished, type Request } from './relay.ts';
-import { type Arrival, receiveClient } from './sign-in.ts';
-import { PreparedStatements } from './statements.ts';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import type { Gate, ListenerSettings } from '../gate.ts';
+import { ClientSession } from './client-session.ts';
+import { Disconnected } from './dialogue.ts';
+import { receiveClient } from './sign-in.ts';
 
 /**
  * What clients are told in the greeting, before their database and its server are known. Drivers choose their own start-up
@@ -55,434 +22,54 @@ export function serveMysql(
   serverVersion: string = defaultServerVersion,
 ): void {
   socket.setNoDelay(true);
-  lastConnectionId = (lastConnectionId + 1) % 0x7fff_ffff;
-  receiveClient(socket, settings, serverVersion, lastConnectionId).then(
-    (arrival) => new Session(arrival).open(gate),
+  lastConnectionId = (lastConnectionId % 0x7fff_ffff) + 1;
+  receiveClient(socket, settings, serverVersion, lastConnectionId, (plain, early, deadline) =>
+    secure(plain, early, settings, deadline),
+  ).then(
+    (arrival) => new ClientSession(arrival).open(gate),
     () => {},
   );
 }
 
-class Session implements LinkOwner, SessionControl {
-  readonly #client: Socket;
-  readonly #arrival: Arrival;
-  readonly #ended = new AbortController();
-  #gate: GateSession | null = null;
-  #links: Links | null = null;
-  #queue: CommandQueue | null = null;
-  #statements = new PreparedStatements(0);
-  /** A command is under way, or signing in. */
-  #busy = true;
-  /** The upstream that the command under way is at. */
-  #active: Link | null = null;
-  #request: Request | null = null;
-  #text = '';
-  #sequence: number;
-  #draining = false;
-  #over = false;
+const contexts = new WeakMap<object, SecureContext>();
 
-  constructor(arrival: Arrival) {
-    this.#arrival = arrival;
-    this.#client = arrival.socket;
-    this.#sequence = arrival.sequence - 1;
-    this.#client.on('error', () => this.#gone());
-    this.#client.on('end', () => this.#gone());
-    this.#client.on('close', () => this.#gone());
+/** One context for a listener's settings: reading keys takes too long to do it for every client. */
+function secureContextOf(tls: NonNullable<ListenerSettings['tls']>): SecureContext {
+  let context = contexts.get(tls);
+  if (context === undefined) {
+    context = createSecureContext({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' });
+    contexts.set(tls, context);
   }
-
-  async open(gate: Gate): Promise<void> {
-    const { credentials, capabilities } = this.#arrival;
-    try {
-      const signed = await gate.signIn(credentials, this);
-      if ('effect' in signed) {
-        if (signed.fault === 'sign_in') this.#fatal(accessDenied(credentials.user));
-        else if (signed.fault === 'database') this.#fatal(unknownDatabase(credentials.database));
-        else this.#fatal(serverErrors.notReachable);
-        return;
-      }
-      this.#gate = signed;
-      if (this.#over) {
-        signed.closed();
-        return;
-      }
-      this.#statements = new PreparedStatements(signed.limits.preparedMax);
-      this.#queue = new CommandQueue(this.#client, signed.limits.messageBytesMax, {
-        ready: () => !this.#busy && !this.#over,
-        command: (next) => this.#command(next),
-        failed: (error, sequence) => {
-          this.#sequence = sequence;
-          this.#fatal(error);
-        },
-      });
-      this.#queue.start(this.#arrival.rest);
-      const relayed = capabilities & relayedCapabilities;
-      this.#links = new Links(signed, relayed, this, this.#ended.signal);
-      const home = await this.#links.open(signed.home);
-      if (this.#over) return;
-      signed.refreshed({ path: home.database === null ? [] : [home.database] });
-      this.#write(encodePacket(encodeSignedIn(home.status), this.#sequence + 1));
-      this.#done();
-    } catch {
-      this.#fatal(serverErrors.notReachable);
-    }
-  }
-
-  kill(_reason: string): void {
-    const active = this.#active;
-    if (active?.busy && !active.betweenPackets) this.#end();
-    else this.#fatal(serverErrors.shutdown, this.#busy ? active?.nextSequence : 0);
-  }
-
-  drain(): void {
-    this.#draining = true;
-    if (!this.#busy && !this.#inTransaction) this.#fatal(serverErrors.shutdown, 0);
-  }
-
-  // From the upstream -------------------------------------------------------------------------------------------
-
-  deliver(parts: readonly Buffer[]): boolean {
-    if (this.#over) return true;
-    const client = this.#client;
-    if (parts.length > 1) client.cork();
-    let room = true;
-    for (const part of parts) room = client.write(part);
-    if (parts.length > 1) client.uncork();
-    if (!room) client.once('drain', () => this.#links?.resume());
-    return room;
-  }
-
-  finished(link: Link, finished: Finished): void {
-    const request = this.#request;
-    this.#request = null;
-    if (this.#over || request === null) return;
-    if (request.kind === 'prepare' && finished.prepared !== null) {
-      this.#statements.add({
-        clientId: request.clientId,
-        upstream: link.target.name,
-        upstreamId: finished.prepared.statementId,
-        admitted: request.admitted,
-      });
-    }
-    this.#links?.noteTransaction(link, finished.status);
-    if ((request.kind === 'query' || request.kind === 'execute') && request.admitted.settles) {
-      if (finished.error === null && request.kind === 'query') this.#links?.noteSetting(this.#text);
-      this.#settle(link, finished, false);
-    } else if (request.kind === 'plain' && this.#text === 'reset') this.#settle(link, finished, true);
-    else this.#done();
-  }
-
-  failed(link: Link, error: Error): void {
-    if (this.#over || this.#links === null || !this.#links.has(link)) return;
-    if (!this.#busy || (link === this.#active && !link.betweenPackets)) {
-      this.#end();
-      return;
-    }
-    let told: ServerError = serverErrors.upstreamLost;
-    if (error instanceof Breach && error.refused !== null) told = refusal(error.refused);
-    else if (error instanceof Breach || error instanceof ProtocolError) told = serverErrors.upstreamMalformed;
-    this.#fatal(told, link === this.#active ? link.nextSequence : undefined);
-  }
-
-  /** The session may mean something else from now on: nothing goes on before that is known. */
-  async #settle(link: Link, finished: Finished, reset: boolean): Promise<void> {
-    this.#active = null;
-    try {
-      if (reset) await link.pin();
-      const state = await link.inspect();
-      if (this.#over) return;
-      if (!state.pinned) {
-        this.#fatal(serverErrors.drift, finished.nextSequence);
-        return;
-      }
-      this.#links?.noteDatabase(state.database);
-      this.#gate?.refreshed({ path: state.database === null ? [] : [state.database] });
-    } catch {
-      this.#fatal(serverErrors.upstreamLost, finished.nextSequence);
-      return;
-    }
-    this.deliver(finished.held);
-    this.#done();
-  }
-
-  // From the client ---------------------------------------------------------------------------------------------
-
-  #command(next: Command): void {
-    this.#busy = true;
-    this.#sequence = next.sequence;
-    this.#text = '';
-    const payload = next.buffer.subarray(next.start, next.end);
-    try {
-      switch (payload[0]) {
-        case command.QUERY:
-          this.#query(payload, next);
-          return;
-        case command.STMT_EXECUTE:
-          this.#execute(payload, next);
-          return;
-        case command.STMT_PREPARE:
-          this.#prepare(payload, next);
-          return;
-        case command.STMT_SEND_LONG_DATA:
-        case command.STMT_CLOSE:
-          this.#tellStatement(payload, next);
-          return;
-        case command.STMT_RESET:
-          this.#resetStatement(payload, next);
-          return;
-        case command.PING:
-        case command.SET_OPTION:
-          this.#plain(next);
-          return;
-        case command.RESET_CONNECTION:
-          this.#resetConnection(next);
-          return;
-        case command.INIT_DB:
-          this.#initDb(payload, next);
-          return;
-        case command.QUIT:
-          this.#end();
-          return;
-        case undefined:
-          throw new ProtocolError('empty command');
-        default:
-          this.#answer(refusal(this.#gateSession.refuseMessage(commandName(payload[0]))));
-      }
-    } catch (error) {
-      if (error instanceof ProtocolError) this.#fatal(serverErrors.malformedCommand);
-      else this.#answer(serverErrors.internal);
-    }
-  }
-
-  #query(payload: Buffer, next: Command): void {
-    const text = this.#textOf(payload);
-    if (text === null) return;
-    this.#decide(this.#gateSession.admit(text, 'query', this.#ended.signal), (admitted) => {
-      this.#text = text;
-      this.#onLink(admitted, (link) => {
-        const request = { kind: 'query', admitted } as const;
-        if (admitted.text === null) this.#forward(link, request, next);
-        else this.#sendText(link, request, command.QUERY, admitted.text);
-      });
-    });
-  }
-
-  #initDb(payload: Buffer, next: Command): void {
-    const name = this.#textOf(payload);
-    if (name === null) return;
-    const text = `USE ${quoteName(name)}`;
-    this.#decide(this.#gateSession.admit(text, 'query', this.#ended.signal), (admitted) => {
-      // Settles whatever the gate says of it: the current database decides what names mean.
-      const request = { kind: 'query', admitted: asSettling(admitted) } as const;
-      this.#onLink(admitted, (link) => {
-        if (admitted.text === null) this.#forward(link, request, next);
-        else this.#sendText(link, request, command.QUERY, admitted.text);
-      });
-    });
-  }
-
-  #prepare(payload: Buffer, next: Command): void {
-    const text = this.#textOf(payload);
-    if (text === null) return;
-    if (this.#statements.isFull) {
-      this.#answer(serverErrors.tooManyStatements);
-      return;
-    }
-    this.#decide(this.#gateSession.admit(text, 'prepare', this.#ended.signal), (admitted) => {
-      this.#onLink(admitted, (link) => {
-        const request = { kind: 'prepare', admitted, clientId: this.#statements.nextId() } as const;
-        if (admitted.text === null) this.#forward(link, request, next);
-        else this.#sendText(link, request, command.STMT_PREPARE, admitted.text);
-      });
-    });
-  }
-
-  #execute(payload: Buffer, next: Command): void {
-    const statement = this.#statements.get(statementId(payload));
-    if (statement === undefined) {
-      this.#answer(serverErrors.unknownStatement);
-      return;
-    }
-    if (executeFlags(payload) !== 0) {
-      this.#answer(refusal(this.#gateSession.refuseMessage('COM_STMT_EXECUTE with a cursor')));
-      return;
-    }
-    this.#decide(this.#gateSession.readmit(statement.admitted, this.#ended.signal), (admitted) => {
-      const link = this.#links?.get(statement.upstream);
-      // The statement stands on its upstream: leave for another place or text is no leave for this one.
-      if (
-        link === undefined ||
-        admitted.route !== statement.upstream ||
-        admitted.text !== statement.admitted.text
-      ) {
-        this.#answer(serverErrors.unknownStatement);
-        return;
-      }
-      payload.writeUInt32LE(statement.upstreamId, 1);
-      this.#forward(link, { kind: 'execute', admitted }, next);
-    });
-  }
-
-  /** COM_STMT_SEND_LONG_DATA and COM_STMT_CLOSE have no answer, not even an error. */
-  #tellStatement(payload: Buffer, next: Command): void {
-    const id = statementId(payload);
-    const statement = this.#statements.get(id);
-    const link = statement && this.#links?.get(statement.upstream);
-    if (statement !== undefined && link !== undefined) {
-      if (payload[0] === command.STMT_CLOSE) this.#statements.delete(id);
-      payload.writeUInt32LE(statement.upstreamId, 1);
-      if (!link.tell(wireOf(next))) this.#queue?.waitFor(link);
-    }
-    this.#done();
-  }
-
-  #resetStatement(payload: Buffer, next: Command): void {
-    const statement = this.#statements.get(statementId(payload));
-    const link = statement && this.#links?.get(statement.upstream);
-    if (statement === undefined || link === undefined) {
-      this.#answer(serverErrors.unknownStatement);
-      return;
-    }
-    payload.writeUInt32LE(statement.upstreamId, 1);
-    this.#forward(link, { kind: 'plain' }, next);
-  }
-
-  #plain(next: Command): void {
-    const home = this.#links?.get(this.#gateSession.home);
-    if (home === undefined) this.#fatal(serverErrors.upstreamLost);
-    else this.#forward(home, { kind: 'plain' }, next);
-  }
-
-  #resetConnection(next: Command): void {
-    this.#statements.clear();
-    this.#links?.reset();
-    this.#text = 'reset';
-    this.#plain(next);
-  }
-
-  // The steps of a command --------------------------------------------------------------------------------------
-
-  #textOf(payload: Buffer): string | null {
-    try {
-      return decodeUtf8(payload.subarray(1));
-    } catch {
-      this.#answer(serverErrors.notUtf8);
-      return null;
-    }
-  }
-
-  #decide(admission: Admission | Promise<Admission>, then: (admitted: Admitted) => void): void {
-    if (!(admission instanceof Promise)) {
-      this.#decided(admission, then);
-      return;
-    }
-    admission.then(
-      (decided) => this.#decided(decided, then),
-      () => this.#answer(serverErrors.internal),
-    );
-  }
-
-  #decided(admission: Admitted | Refused, then: (admitted: Admitted) => void): void {
-    if (this.#over) return;
-    if (admission.effect === 'refuse') this.#answer(refusal(admission));
-    else then(admission);
-  }
-
-  #onLink(admitted: Admitted, then: (link: Link) => void): void {
-    const links = this.#links as Links;
-    const ready = links.ready(admitted.route);
-    if (ready !== null) {
-      then(ready);
-      return;
-    }
-    links.open(admitted.route).then(
-      (link) => {
-        if (!this.#over) then(link);
-      },
-      () => this.#answer(serverErrors.notReachable),
-    );
-  }
-
-  #forward(link: Link, request: Request, next: Command): void {
-    this.#ask(link, request, wireOf(next), next.sequence);
-  }
-
-  #sendText(link: Link, request: Request, code: number, text: string): void {
-    const payload = textCommand(code, text);
-    this.#ask(link, request, encodePacket(payload, 0), Math.floor(payload.length / packetBytesMax));
-  }
-
-  #ask(link: Link, request: Request, wire: Buffer, lastSent: number): void {
-    this.#active = link;
-    this.#request = request;
-    if (!link.ask(request, wire, lastSent & 0xff, this.#sequence)) this.#queue?.waitFor(link);
-  }
-
-  #answer(error: ServerError): void {
-    if (this.#over) return;
-    this.#write(encodeError(error, this.#sequence + 1));
-    this.#done();
-  }
-
-  #done(): void {
-    this.#busy = false;
-    this.#active = null;
-    if (this.#draining && !this.#inTransaction) this.#fatal(serverErrors.shutdown, 0);
-    else this.#queue?.pump();
-  }
-
-  // Ends --------------------------------------------------------------------------------------------------------
-
-  /** An error after which the session can't go on. */
-  #fatal(error: ServerError, sequence = this.#sequence + 1): void {
-    if (this.#over) return;
-    this.#write(encodeError(error, sequence));
-    this.#end();
-  }
-
-  #gone(): void {
-    this.#end();
-    this.#client.destroy();
-  }
-
-  #end(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#ended.abort();
-    this.#links?.end();
-    this.#gate?.closed();
-    const client = this.#client;
-    // Reading on keeps a reset from overtaking the last error; a client that lingers is cut off.
-    client.end();
-    client.resume();
-    const timer = setTimeout(() => client.destroy(), 2000);
-    timer.unref();
-    client.once('close', () => clearTimeout(timer));
-  }
-
-  #write(bytes: Buffer): void {
-    this.#client.write(bytes);
-  }
-
-  get #gateSession(): GateSession {
-    if (this.#gate === null) throw new Error('a command before signing in');
-    return this.#gate;
-  }
-  get #inTransaction(): boolean {
-    return this.#links?.inTransaction ?? false;
-  }
+  return context;
 }
 
-/** A command as the client sent it. */
-function wireOf(next: Command): Buffer {
-  if (next.end - next.start < packetBytesMax) return next.buffer.subarray(next.start - 4, next.end);
-  return encodePacket(next.buffer.subarray(next.start, next.end), 0);
-}
-
-function asSettling(admitted: Admitted): Admitted {
-  if (admitted.settles) return admitted;
-  return {
-    ...admitted,
-    settles: true,
-    plan: (columns, index) => admitted.plan(columns, index),
-    completed: (index, rows, bytes, error) => admitted.completed(index, rows, bytes, error),
-  };
+function secure(
+  socket: Socket,
+  early: Buffer,
+  settings: ListenerSettings,
+  deadline: AbortSignal,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    if (settings.tls === null) throw new Error('no certificate');
+    const secureContext = secureContextOf(settings.tls);
+    if (early.length > 0) socket.unshift(early);
+    const secured = new TLSSocket(socket, { isServer: true, secureContext });
+    const failed = (): void => {
+      secured.on('error', () => {});
+      secured.destroy();
+      socket.destroy();
+      reject(new Disconnected('no TLS handshake'));
+    };
+    socket.on('error', failed);
+    secured.once('error', failed);
+    secured.once('close', failed);
+    deadline.addEventListener('abort', failed);
+    secured.once('secure', () => {
+      secured.off('error', failed);
+      secured.off('close', failed);
+      deadline.removeEventListener('abort', failed);
+      secured.pause();
+      resolve(secured);
+    });
+  });
 }

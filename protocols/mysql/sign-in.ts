@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import { ProtocolError } from '../bytes.ts';
 import type { Credentials, ListenerSettings } from '../gate.ts';
 import {
@@ -14,7 +13,8 @@ import {
   offeredCapabilities,
   serverStatus,
 } from './capabilities.ts';
-import { Dialogue, Disconnected } from './dialogue.ts';
+import { endGently } from './client-output.ts';
+import { Dialogue } from './dialogue.ts';
 import { accessDenied, encodeError, type ServerError, serverErrors } from './errors.ts';
 import { encodeAuthSwitch, encodeGreeting, readClearPassword, readClientHello } from './handshake.ts';
 
@@ -29,24 +29,18 @@ export interface Arrival {
   readonly sequence: number;
 }
 
+/**
+ * Makes the server's end of TLS of a socket that has just brought an SSLRequest. `early` was read behind it: it may go into
+ * the TLS handshake and nowhere else, so that bytes sent in clear can't pass for encrypted ones.
+ */
+export type TlsUpgrade = (socket: Socket, early: Buffer, deadline: AbortSignal) => Promise<Socket>;
+
 /** The client was told why and is gone. */
 export class TurnedAway extends Error {
   override readonly name = 'TurnedAway';
 }
 
 const secretBytesMax = 16 * 1024;
-const contexts = new WeakMap<object, SecureContext>();
-
-/** One context for a listener's settings: reading keys takes too long to do it for every client. */
-function secureContextOf(tls: NonNullable<ListenerSettings['tls']>): SecureContext {
-  let context = contexts.get(tls);
-  if (context === undefined) {
-    context = createSecureContext({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' });
-    contexts.set(tls, context);
-  }
-  return context;
-}
-
 /**
  * Rejects when the client can't be heard out; it has been answered, as far as it could be, and cut off by then.
  * @param connectionId told to the client; it names nothing on any server
@@ -56,6 +50,7 @@ export async function receiveClient(
   settings: ListenerSettings,
   serverVersion: string,
   connectionId: number,
+  upgrade: TlsUpgrade,
 ): Promise<Arrival> {
   const address = plain.remoteAddress ?? '';
   let socket = plain;
@@ -65,7 +60,7 @@ export async function receiveClient(
   deadline.signal.addEventListener('abort', () => dialogue.fail(new ProtocolError('no sign-in in time')));
   const timer = setTimeout(() => deadline.abort(), settings.handshakeTimeoutMs);
   const turnAway = (error: ServerError, withState = true): never => {
-    socket.end(encodeError(error, sequence, withState));
+    socket.write(encodeError(error, sequence, withState));
     throw new TurnedAway(error.message);
   };
   try {
@@ -77,7 +72,7 @@ export async function receiveClient(
     let hello = readClientHello(packet.payload);
     if (hello.kind === 'tls') {
       if (settings.tls === null) throw new ProtocolError('TLS was not offered');
-      socket = await secure(socket, dialogue.release(), secureContextOf(settings.tls), deadline.signal);
+      socket = await upgrade(socket, dialogue.release(), deadline.signal);
       dialogue = new Dialogue(socket, settings.handshakeBytesMax);
       socket.resume();
       packet = await dialogue.next();
@@ -108,9 +103,8 @@ export async function receiveClient(
   } catch (error) {
     dialogue.release();
     socket.on('error', () => {});
-    if (error instanceof ProtocolError) socket.end(encodeError(serverErrors.badHandshake, sequence, false));
-    // The other side may keep its half open as long as it likes; ours ends once the error is out.
-    if (error instanceof ProtocolError || error instanceof TurnedAway) socket.destroySoon();
+    if (error instanceof ProtocolError) socket.write(encodeError(serverErrors.badHandshake, sequence, false));
+    if (error instanceof ProtocolError || error instanceof TurnedAway) endGently(socket);
     else socket.destroy();
     throw error;
   } finally {
@@ -128,37 +122,6 @@ function greeting(serverVersion: string, connectionId: number, capabilities: num
     capabilities,
     status: serverStatus.AUTOCOMMIT,
     plugin: 'mysql_native_password',
-  });
-}
-
-/** `early` came in one segment with the SSLRequest: it goes into the TLS handshake and nowhere else, so that bytes
- *  sent in clear can't pass for encrypted ones. */
-function secure(
-  socket: Socket,
-  early: Buffer,
-  context: SecureContext,
-  deadline: AbortSignal,
-): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    if (early.length > 0) socket.unshift(early);
-    const secured = new TLSSocket(socket, { isServer: true, secureContext: context });
-    const failed = (): void => {
-      secured.on('error', () => {});
-      secured.destroy();
-      socket.destroy();
-      reject(new Disconnected('no TLS handshake'));
-    };
-    socket.on('error', failed);
-    secured.once('error', failed);
-    secured.once('close', failed);
-    deadline.addEventListener('abort', failed);
-    secured.once('secure', () => {
-      secured.off('error', failed);
-      secured.off('close', failed);
-      deadline.removeEventListener('abort', failed);
-      secured.pause();
-      resolve(secured);
-    });
   });
 }
 

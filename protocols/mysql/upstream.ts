@@ -3,7 +3,8 @@
  * socket in the command phase; the relay takes it from there.
  */
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { checkServerIdentity, connect as connectTls, TLSSocket } from 'node:tls';
+import type { ConnectionOptions } from 'mysql2/promise';
 import { ProtocolError } from '../bytes.ts';
 import type { UpstreamTarget, UpstreamTls } from '../gate.ts';
 import { type Answerer, answererFor, type Channel } from './authentication.ts';
@@ -221,4 +222,64 @@ function upgrade(
     secure.on('error', end);
     secure.on('close', closed);
   });
+}
+
+const driverTimeoutMs = 10_000;
+
+/** What mysql2 needs to reach the target with the same care for the password as a session's own connections. */
+export function driverOptions(target: UpstreamTarget): ConnectionOptions {
+  const { mode, ca, cert, key } = target.tls;
+  const ssl =
+    mode === 'disable'
+      ? {}
+      : {
+          ssl: {
+            ...(ca === null ? {} : { ca }),
+            ...(cert === null ? {} : { cert }),
+            ...(key === null ? {} : { key }),
+            minVersion: 'TLSv1.2' as const,
+            rejectUnauthorized: mode !== 'require',
+            // Of an address the driver checks nothing; see `driverPlugin`.
+            verifyIdentity: mode === 'verify-full' && isIP(target.host) === 0,
+          },
+        };
+  const plugins = [
+    'mysql_native_password',
+    'caching_sha2_password',
+    'sha256_password',
+    'client_ed25519',
+    'mysql_clear_password',
+  ];
+  return {
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    password: target.password,
+    database: target.database,
+    charset: 'utf8mb4_general_ci',
+    connectTimeout: driverTimeoutMs,
+    supportBigNumbers: true,
+    flags: ['-LOCAL_FILES'],
+    authPlugins: Object.fromEntries(plugins.map((name) => [name, driverPlugin(name, target)])),
+    ...ssl,
+  };
+}
+
+type Mysql2Plugin = NonNullable<ConnectionOptions['authPlugins']>[string];
+
+function driverPlugin(name: string, target: UpstreamTarget): Mysql2Plugin {
+  return ({ connection }) => {
+    const { stream } = connection as unknown as { readonly stream: unknown };
+    let channel: Channel = 'plain';
+    if (stream instanceof TLSSocket) {
+      channel = channelOf(target.tls.mode, stream);
+      if (target.tls.mode === 'verify-full') {
+        const error = checkServerIdentity(target.host, stream.getPeerCertificate());
+        if (error !== undefined) throw error;
+      }
+    } else if (target.tls.mode === 'disable') {
+      channel = channelOf('disable', stream as { remoteAddress?: string });
+    }
+    return answererFor(name, target.password, channel);
+  };
 }
