@@ -1,0 +1,58 @@
+/** Settings that a session may change, and those that would change what a text means or who asks. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { settingAllowed } from '../../policy/settings.ts';
+
+const allowed: readonly (readonly ['postgres' | 'mysql', string, string | null])[] = [
+  ['postgres', 'application_name', 'x'],
+  ['postgres', 'DateStyle', 'ISO, DMY'],
+  ['postgres', 'statement_timeout', '0'],
+  ['postgres', 'client_encoding', 'utf-8'],
+  ['postgres', 'standard_conforming_strings', 'on'],
+  ['postgres', 'row_security', 'on'],
+  ['postgres', 'role', 'none'],
+  ['postgres', 'search_path', null],
+  ['mysql', 'NAMES', 'utf8mb4'],
+  ['mysql', 'names', 'utf8mb4 COLLATE utf8mb4_unicode_ci'],
+  ['mysql', 'autocommit', '0'],
+  ['mysql', '@@session.autocommit', '1'],
+  ['mysql', 'sql_mode', 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'],
+  ['mysql', 'sql_mode', ''],
+  ['mysql', 'character_set_results', 'NULL'],
+  ['mysql', '@mine', '1'],
+  ['mysql', 'time_zone', '+00:00'],
+];
+const refused: readonly (readonly ['postgres' | 'mysql', string, string | null])[] = [
+  ['postgres', 'standard_conforming_strings', 'off'],
+  ['postgres', 'row_security', 'off'],
+  ['postgres', 'role', 'postgres'],
+  ['postgres', 'session_authorization', 'postgres'],
+  ['postgres', 'session_replication_role', 'replica'],
+  ['postgres', 'client_encoding', 'GBK'],
+  ['postgres', 'backslash_quote', 'on'],
+  ['postgres', 'local_preload_libraries', 'x'],
+  ['postgres', 'a.b', 'x'],
+  ['postgres', 'ALL', 'x'],
+  ['mysql', 'NAMES', 'gbk'],
+  ['mysql', 'NAMES', 'utf8mb4 COLLATE gbk_bin'],
+  ['mysql', 'character_set_client', 'sjis'],
+  ['mysql', 'sql_mode', 'ANSI_QUOTES'],
+  ['mysql', 'sql_mode', 'strict_trans_tables, no_backslash_escapes'],
+  ['mysql', 'sql_mode', "concat(@@sql_mode, ',ANSI')"],
+  ['mysql', 'sql_mode', 'oracle'],
+  ['mysql', '@@global.autocommit', '1'],
+  ['mysql', 'sql_log_bin', '0'],
+  ['mysql', 'sql_auto_is_null', '1'],
+];
+
+test('settings that change neither meaning nor identity are allowed', () => {
+  for (const [engine, name, value] of allowed) {
+    assert.ok(settingAllowed(engine, name, value), `${engine} ${name} ${value}`);
+  }
+});
+
+test('every other setting is refused', () => {
+  for (const [engine, name, value] of refused) {
+    assert.ok(!settingAllowed(engine, name, value), `${engine} ${name} ${value}`);
+  }
+});
