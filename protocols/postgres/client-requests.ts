@@ -145,12 +145,13 @@ export class ClientRequests {
     const refuse = (refused: Refused): Handled => this.#refuseExtended(refused, failingParse(name));
     if (flow.settlingGroup) return refuse(this.#session.refuseMessage('Parse before a setting took effect'));
     if (!isUtf8(message.text)) return refuse(this.#malformedText('Parse'));
-    const known = this.#statements.find(name, flow.group);
+    // The unnamed statement is replaced whatever it was; a named one must not come to be on two upstreams.
+    const known = name === '' ? null : this.#statements.find(name, flow.group);
     if (known === 'wait') return flow.block('confirm');
-    if (known !== null && name !== '' && known.upstream !== flow.upstream) {
+    if (known !== null && known.upstream !== flow.upstream) {
       return refuse(serverRefusal('42P05', 'a prepared statement of this name already exists'));
     }
-    if (known === null && this.#statements.size >= this.#session.limits.preparedMax) {
+    if (name !== '' && known === null && this.#statements.size >= this.#session.limits.preparedMax) {
       return refuse(serverRefusal('54000', 'too many prepared statements in this session'));
     }
     const text = message.text.toString('utf8');
