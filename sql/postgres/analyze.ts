@@ -30,6 +30,8 @@ function analyze(text: string, catalog: Catalog, names: NameScope): Analysis {
     if (text.length > textBytesMax || Buffer.byteLength(text) > textBytesMax)
       return { ...refuse('too_long', 'the statement is longer than the gateway reads', null) };
     if (text.includes('\0')) return refuse('syntax', 'a statement may not contain a NUL character', null);
+    // The parser answers nothing at all for an empty text.
+    if (shape === '') return { shape, statements: [] };
     let parsed: readonly RawStmt[];
     try {
       parsed = parseSync(text).stmts ?? [];
@@ -70,7 +72,7 @@ function analyzeOne(source: SourceText, raw: RawStmt, catalog: Catalog, names: N
       tables: record.tables,
       columns: record.uses,
       written: [...record.written],
-      outputs: top.columns.map(outputOf),
+      outputs: outputsOf(top.columns),
       functions: record.functions,
       effects: record.effects,
       withoutWhere: record.withoutWhere,
@@ -97,8 +99,12 @@ function analyzeOne(source: SourceText, raw: RawStmt, catalog: Catalog, names: N
   }
 }
 
-function outputOf(column: Column): Output {
-  return { name: column.name, sources: column.known ? column.sources : 'unknown', direct: column.direct };
+/** One column of unknown width and no position can be told any more. */
+function outputsOf(columns: readonly Column[]): readonly Output[] {
+  const positions = !columns.some((column) => column.many);
+  return columns.map(({ name, sources, direct }) =>
+    positions ? { name, sources, direct } : { name, sources: 'unknown', direct: false },
+  );
 }
 
 function rows(walk: Walk, node: Node, place: Place): readonly Column[] {

@@ -10,7 +10,6 @@ import type {
   ReturningClause,
   UpdateStmt,
 } from 'libpg-query';
-import type { Clause } from '../statement.ts';
 import { expression } from './expressions.ts';
 import { fromClause, fromItem, joined, type Names, namesOf, noNames, scopeOf } from './from.ts';
 import { type Column, constant, type Place, type Relation, Unanswerable, type Walk } from './model.ts';
@@ -91,7 +90,7 @@ export function insert(walk: Walk, stmt: InsertStmt, outer: Place): readonly Col
   for (const column of values) walk.record.use(column, 'write');
   if (stmt.cols) assignments(walk, stmt.cols, table, place);
   else {
-    const width = values.some((column) => !column.known) ? table.columns.length : values.length;
+    const width = values.some((column) => column.many) ? table.columns.length : values.length;
     for (const column of table.columns.slice(0, width)) written(walk, table, column.name);
   }
   const names = namesOf(table);
@@ -125,9 +124,15 @@ function onConflict(walk: Walk, clause: OnConflictClause, table: Relation, names
   if (clause.whereClause) expression(walk, clause.whereClause, both, 'where');
 }
 
-function condition(walk: Walk, where: Node | undefined, place: Place, clause: Clause): void {
-  if (where) expression(walk, where, place, clause);
-  else walk.record.withoutWhere = true;
+/** A WHERE that no row can fail differently than another (`WHERE true`, `WHERE 1 = 1`) is none. */
+function condition(walk: Walk, where: Node | undefined, place: Place): void {
+  if (!where) {
+    walk.record.withoutWhere = true;
+    return;
+  }
+  const value = expression(walk, where, place, 'where');
+  if (value.sources.length === 0 && !/"(ColumnRef|SubLink|CurrentOfExpr)":/.test(JSON.stringify(where)))
+    walk.record.withoutWhere = true;
 }
 
 export function update(walk: Walk, stmt: UpdateStmt, outer: Place): readonly Column[] {
@@ -140,7 +145,7 @@ export function update(walk: Walk, stmt: UpdateStmt, outer: Place): readonly Col
   const names = fromClause(walk, stmt.fromClause, place, own);
   const inside = placeOf(names, place);
   assignments(walk, stmt.targetList, table, inside);
-  condition(walk, stmt.whereClause, inside, 'where');
+  condition(walk, stmt.whereClause, inside);
   return returning(walk, stmt.returningClause, table, names, place);
 }
 
@@ -150,7 +155,7 @@ export function remove(walk: Walk, stmt: DeleteStmt, outer: Place): readonly Col
   const place = withClause(walk, stmt.withClause, outer);
   const table = target(walk, stmt.relation!);
   const names = fromClause(walk, stmt.usingClause, place, namesOf(table));
-  condition(walk, stmt.whereClause, placeOf(names, place), 'where');
+  condition(walk, stmt.whereClause, placeOf(names, place));
   return returning(walk, stmt.returningClause, table, names, place);
 }
 

@@ -8,7 +8,7 @@ import type { StatementKind } from '../statement.ts';
 import { noteCall, overloadsOf } from './expressions.ts';
 import { type Column, noScope, Unanswerable, type Walk } from './model.ts';
 import { findTable, noteTable, tableColumns, tableNamed } from './relations.ts';
-import { type Body, check, open, stringOf, stringsOf, unsupported } from './tree.ts';
+import { type Body, check, open, stringsOf, unsupported } from './tree.ts';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
@@ -112,8 +112,12 @@ function visit(
     if (typeof own === 'string') mentioned.add(own);
   if (typeof fields.relname === 'string') {
     const range = body as RangeVar;
-    if (range.relpersistence === 't' || range.schemaname === 'pg_temp')
+    // A temporary relation comes into being here: the name may be a real one's as well.
+    if (range.relpersistence === 't') {
       walk.record.has({ kind: 'temporary', name: fields.relname });
+      return;
+    }
+    if (range.schemaname === 'pg_temp') walk.record.has({ kind: 'temporary', name: fields.relname });
     touch(body, findTable(walk, range.schemaname, fields.relname));
     return;
   }
@@ -176,9 +180,4 @@ export function worksOn(walk: Walk, range: RangeVar | undefined): void {
     throw new Unanswerable('unsupported', `"${table.name}" is a view`, range.location);
   noteTable(walk, range, table, { reads: true, writes: true, replaceable: false });
   if (table.kind === 'materialized_view') tableColumns(walk, table, range.location);
-}
-
-/** Names in a list of strings that may be null elsewhere in the tree. */
-export function firstName(nodes: readonly Node[] | undefined): string {
-  return stringOf(nodes?.[0]) ?? '';
 }

@@ -27,6 +27,9 @@ import { outputName } from './output-name.ts';
 import { renamed, tableRelation } from './relations.ts';
 import { check, open, stringOf, stringsOf, unsupported } from './tree.ts';
 
+/** Scopes are copied item by item: without a bound a long FROM would cost its square. */
+const itemsMax = 500;
+
 /** What one item of FROM adds to a scope. */
 export interface Names {
   readonly columns: readonly VisibleColumn[];
@@ -54,8 +57,8 @@ export function derivedRelation(
   aliases: readonly string[],
   location?: number,
 ): Relation {
-  const certain = columns.filter((column) => column.known || column.name !== '*');
-  const open = columns.filter((column) => !column.known && column.name === '*');
+  const certain = columns.filter((column) => !column.many);
+  const open = columns.filter((column) => column.many);
   const relation = { name, schema: null, use: null, isTable: false };
   if (open.length === 0) return { ...relation, columns: renamed(columns, aliases, location), rest: null };
   const rest = { ...derivedFrom(open), direct: false };
@@ -74,6 +77,7 @@ export function fromClause(
   before: Names = noNames,
 ): Names {
   let names = before;
+  if ((items?.length ?? 0) > itemsMax) throw unsupported(`more than ${itemsMax} items in FROM`);
   for (const item of items ?? []) names = joined(names, fromItem(walk, item, place, names));
   return names;
 }
@@ -225,8 +229,8 @@ function rangeFunction(walk: Walk, item: RangeFunction, place: Place): Relation 
     else unknown.push(value);
   }
   if (unknown.length > 0) {
-    const rest = { ...derivedFrom([...unknown, ...columns]), direct: false, known: false };
-    const named = aliases.map((name) => ({ ...rest, name, known: true }));
+    const rest = { ...derivedFrom([...unknown, ...columns]), direct: false };
+    const named = aliases.map((name) => ({ ...rest, name }));
     return {
       name: item.alias?.aliasname ?? nameOfFirst(calls),
       schema: null,

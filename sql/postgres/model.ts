@@ -19,17 +19,18 @@ export class Unanswerable extends Error {
   }
 }
 
-/** What an expression is made of. `direct`: a plain copy of each source. `known` false: there may be more sources. */
+/** What an expression is made of. `direct`: a plain copy of each source. */
 export interface Value {
   readonly sources: readonly ColumnRef[];
   readonly direct: boolean;
-  readonly known: boolean;
 }
-export const constant: Value = { sources: [], direct: true, known: true };
+export const constant: Value = { sources: [], direct: true };
 
 /** A column as a query below shows it to the query around it. */
 export interface Column extends Value {
   readonly name: string;
+  /** Stands for any number of columns whose names can't be told. */
+  readonly many?: boolean;
 }
 
 /** A TableUse in the making: a write's object counts as read once a column of it is used. */
@@ -98,8 +99,7 @@ export function unionOf(values: readonly Value[]): readonly ColumnRef[] {
 /** A value computed from others. */
 export function derivedFrom(values: readonly Value[]): Value {
   const sources = unionOf(values);
-  const known = values.every((value) => value.known);
-  return { sources, direct: sources.length === 0 && known, known };
+  return { sources, direct: sources.length === 0 };
 }
 
 /** A value that is a plain copy of one of several (UNION ALL, a merged join column). */
@@ -107,7 +107,6 @@ export function eitherOf(values: readonly Value[]): Value {
   return {
     sources: unionOf(values),
     direct: values.every((value) => value.direct),
-    known: values.every((value) => value.known),
   };
 }
 
@@ -127,7 +126,7 @@ export class StatementRecord {
   /** The strongest data change below the statement's top, `with x as (delete ...) select ...`. */
   change: 'insert' | 'update' | 'delete' | 'merge' | null = null;
   readonly #refs = new Map<string, ColumnRef>();
-  readonly #uses = new Map<string, ColumnUse>();
+  readonly #uses = new Map<ColumnRef, Set<Clause>>();
   readonly #seen = new Set<string>();
   /** Table uses by tree node: a recursive query's arm is walked more than once. */
   readonly byNode = new Map<object, OpenTableUse>();
@@ -135,13 +134,14 @@ export class StatementRecord {
   readonly views = new Map<CatalogTable, FollowedView>();
   /** The views that are being followed, outermost first. */
   readonly following: FollowedView[] = [];
-  #stepsLeft = 250_000;
+  #stepsLeft = 500_000;
   /** The column name of each scalar subquery that was walked. */
   readonly scalarNames = new Map<object, string>();
 
   /** Bounds the work for one statement: a short text can ask for a lot of it (views on views, recursion in recursion). */
-  step(): void {
-    if (--this.#stepsLeft < 0)
+  step(count = 1): void {
+    this.#stepsLeft -= count;
+    if (this.#stepsLeft < 0)
       throw new Unanswerable('unsupported', 'the statement is too complex for the gateway');
   }
 
@@ -156,14 +156,18 @@ export class StatementRecord {
   }
 
   use(value: Value, clause: Clause): void {
+    this.step(value.sources.length);
     for (const source of value.sources) {
-      const key = `${source.schema}\u0000${source.table}\u0000${source.column}\u0000${clause}`;
-      if (!this.#uses.has(key)) this.#uses.set(key, { ...source, clause });
+      const clauses = this.#uses.get(source);
+      if (clauses) clauses.add(clause);
+      else this.#uses.set(source, new Set([clause]));
     }
   }
 
   get uses(): readonly ColumnUse[] {
-    return [...this.#uses.values()];
+    return [...this.#uses].flatMap(([source, clauses]) =>
+      [...clauses].map((clause) => ({ ...source, clause })),
+    );
   }
 
   calls(fn: FunctionUse): void {

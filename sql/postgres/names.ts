@@ -112,14 +112,14 @@ export function wholeRow(walk: Walk, relation: Relation): Value {
   markRead(relation);
   const value = derivedFrom(relation.rest ? [...relation.columns, relation.rest] : relation.columns);
   walk.record.use(value, 'whole_row');
-  return { ...value, direct: value.direct && value.known };
+  return value;
 }
 
 /** The columns that `*` or `t.*` stands for. A relation with unknown columns gives one named `*`. */
 export function starColumns(walk: Walk, relation: Relation): readonly Column[] {
   markRead(relation);
   const columns: Column[] = [...relation.columns];
-  if (relation.rest) columns.push({ ...relation.rest, name: '*', direct: false, known: false });
+  if (relation.rest) columns.push({ ...relation.rest, name: '*', direct: false, many: true });
   for (const column of columns) walk.record.use(column, 'output');
   return columns;
 }
@@ -135,7 +135,7 @@ export function allColumns(walk: Walk, scope: Scope): readonly Column[] {
     columns.push(column);
   }
   for (const relation of scope.relations) {
-    if (relation.rest) columns.push({ ...relation.rest, name: '*', direct: false, known: false });
+    if (relation.rest) columns.push({ ...relation.rest, name: '*', direct: false, many: true });
   }
   return columns;
 }

@@ -58,9 +58,12 @@ export function select(walk: Walk, stmt: SelectStmt, outer: Place): readonly Col
   return columns;
 }
 
+/** The server's own limit (MaxTupleAttributeNumber). */
+const columnsMax = 1664;
+
 /** A target list (or RETURNING): plain copies are recorded as outputs, everything else by its clause. */
 export function targets(walk: Walk, list: readonly Node[] | undefined, place: Place): readonly Column[] {
-  return (list ?? []).flatMap((node): readonly Column[] => {
+  const columns = (list ?? []).flatMap((node): readonly Column[] => {
     const [kind, target] = open(node);
     if (kind !== 'ResTarget') throw unsupported(kind);
     check(kind, target);
@@ -72,6 +75,9 @@ export function targets(walk: Walk, list: readonly Node[] | undefined, place: Pl
     const name = target.name === undefined ? outputName(value, scalarName) : String(target.name);
     return [{ ...result, name }];
   });
+  if (columns.length > columnsMax)
+    throw new Unanswerable('syntax', `target lists can have at most ${columnsMax} entries`);
+  return columns;
 }
 
 /** The columns of `*`, `t.*` or `(x).*`; null for anything else. */
@@ -100,7 +106,7 @@ function starOf(walk: Walk, value: Node, place: Place): readonly Column[] | null
   const arg = value.A_Indirection.arg!;
   const inner: Node = steps.length === 1 ? arg : { A_Indirection: { arg, indirection: steps.slice(0, -1) } };
   const composite = derivedFrom([expression(walk, inner, place, 'expression')]);
-  return [{ ...composite, name: '*', direct: false, known: false }];
+  return [{ ...composite, name: '*', direct: false, many: true }];
 }
 
 function values(walk: Walk, lists: readonly Node[], place: Place): readonly Column[] {
@@ -126,7 +132,7 @@ function setOperation(walk: Walk, stmt: SelectStmt, place: Place): readonly Colu
 }
 
 function merged(left: readonly Column[], right: readonly Column[]): readonly Column[] {
-  if ([...left, ...right].some((column) => column.name === '*' && !column.known))
+  if ([...left, ...right].some((column) => column.many))
     throw unsupported('a set operation over a function whose columns are not known');
   if (left.length !== right.length)
     throw new Unanswerable('syntax', 'each query of a set operation must have the same number of columns');
@@ -180,7 +186,7 @@ function ordinal(
   if (kind === 'A_Const') {
     walk.record.literalsMatter = true;
     const position = (body.ival as { ival?: number } | undefined)?.ival;
-    const known = columns.every((column) => column.known || column.name !== '*');
+    const known = columns.every((column) => !column.many);
     const found = position === undefined ? undefined : columns[position - 1];
     if (known && !found)
       throw new Unanswerable(
@@ -238,9 +244,9 @@ function withQuery(walk: Walk, cte: CommonTableExpr, place: Place, recursive: bo
   let soFar: readonly Column[] | null = null;
   let running = false;
   const named = (columns: readonly Column[]): readonly Column[] => {
-    if (columns.some((column) => column.name === '*' && !column.known)) {
+    if (columns.some((column) => column.many)) {
       const relation = derivedRelation(walk, name, columns, aliases, cte.location);
-      return [...relation.columns, { ...relation.rest!, name: '*', known: false }];
+      return [...relation.columns, { ...relation.rest!, name: '*', many: true }];
     }
     return extended(walk, cte, renamed(columns, aliases, cte.location));
   };

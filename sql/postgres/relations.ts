@@ -175,7 +175,6 @@ export function tableColumns(walk: Walk, table: CatalogTable, location?: number)
         .map((parent) => walk.record.column(parent.schema, parent.name, name)),
     ],
     direct: true,
-    known: true,
   }));
 }
 
@@ -215,7 +214,7 @@ function viewColumns(walk: Walk, table: CatalogTable, location?: number): readon
     throw new Unanswerable('unsupported', `in view ${name}: ${problem.message}`, location);
   }
   record.following.pop();
-  if (view.columns.length !== table.columns.length || !view.columns.every((column) => column.known))
+  if (view.columns.length !== table.columns.length || view.columns.some((column) => column.many))
     throw new Unanswerable('unsupported', `the columns of view ${name} can't be told`, location);
   record.views.set(table, view);
   return view.columns;

@@ -177,7 +177,8 @@ function copy(walk: Walk, stmt: CopyStmt): Top {
   else record.has({ kind: 'channel', channel: 'copy', what: way });
   if (stmt.query) {
     const columns = walk.rows(walk, stmt.query, nowhere);
-    return { kind: 'copy_out', columns };
+    // COPY (DELETE ... RETURNING) changes rows: that is what it is.
+    return { kind: record.change ?? 'copy_out', columns };
   }
   const access = { reads: !stmt.is_from, writes: stmt.is_from === true, replaceable: false };
   const table = tableRelation(walk, stmt.relation!, access);

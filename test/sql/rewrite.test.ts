@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { applyRewrites } from '../../sql/rewrite.ts';
+import { analyzer, catalog, names, understood } from './postgres-reading.ts';
+
+const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** Every replaceable reference of the text, limited to nothing but itself. */
+function limited(text: string): string {
+  const uses = understood(text).tables.filter((use) => use.span && !use.system);
+  const rewrites = uses.map(({ schema, table, span }) => ({
+    ...span!,
+    schema,
+    table,
+    predicate: "id IN ('eu')",
+  }));
+  return applyRewrites(text, rewrites, quote);
+}
+
+describe('permitted rows', () => {
+  for (const [text, expected] of [
+    [
+      'select * from customers',
+      `select * from (SELECT * FROM "public"."customers" WHERE id IN ('eu')) AS "customers"`,
+    ],
+    [
+      'select c.id from customers c',
+      `select c.id from (SELECT * FROM "public"."customers" WHERE id IN ('eu')) c`,
+    ],
+    [
+      'select \'é😀\', customers.id from public . "customers" *',
+      `select 'é😀', customers.id from (SELECT * FROM "public"."customers" WHERE id IN ('eu')) AS "customers"`,
+    ],
+    ['select price from customers,products', /AS "customers",\(SELECT/],
+    ['(select id from customers)union all select 1', /AS "customers"\)union all/],
+    ['select id from "Größen"', /\(SELECT \* FROM "public"\."Größen" WHERE .*\) AS "Größen"$/],
+    ['select id from customers/* x */where true', /AS "customers" \/\* x \*\/where true$/],
+  ] as const)
+    it(text, () => {
+      const after = limited(text);
+      if (typeof expected === 'string') assert.equal(after, expected);
+      else assert.match(after, expected);
+    });
+
+  for (const text of [
+    'select * from customers c join orders o on o.customer_id = c.id where c.region is not null',
+    'select * from customers c, lateral (select * from orders o where o.customer_id = c.id) x',
+    'with x as (select * from customers) select name from x where exists (select 1 from orders)',
+    'update orders set amount = 1 from customers where customers.id = orders.customer_id',
+    'select customers from customers',
+  ])
+    it(`leaves the meaning of: ${text}`, () => {
+      const before = understood(text);
+      const [after] = analyzer.analyze(limited(text), catalog, names).statements;
+      assert.equal(after?.kind, 'analyzed');
+      assert.deepEqual(after.kind === 'analyzed' && after.outputs, before.outputs);
+    });
+
+  for (const text of [
+    'select * from only customers',
+    'select * from customers tablesample bernoulli(10)',
+    'update customers set name = $1',
+    'delete from customers',
+    'select public.customers.id from public.customers',
+    'select ctid from customers',
+    'select id from customers for update of customers',
+    'select id from contacts',
+  ])
+    it(`has no place in: ${text}`, () => {
+      const uses = understood(text).tables.filter((use) => use.table === 'customers');
+      assert.deepEqual(
+        uses.map((use) => use.span),
+        [null],
+      );
+    });
+
+  it('refuses spans that overlap or leave the text', () => {
+    const at = (start: number, end: number) => ({
+      start,
+      end,
+      aliased: true,
+      schema: 's',
+      table: 't',
+      predicate: 'true',
+    });
+    assert.throws(() => applyRewrites('select', [at(0, 3), at(2, 5)], quote), RangeError);
+    assert.throws(() => applyRewrites('select', [at(0, 9)], quote), RangeError);
+  });
+});
