@@ -6,10 +6,10 @@ import { Cursor } from './cursor.ts';
 import { analyzeDdl, analyzeMaintenance, ddlWords, maintenanceWords } from './ddl.ts';
 import { analyzeDelete, analyzeInsert, analyzeUpdate } from './dml.ts';
 import { shapeOf } from './fingerprint.ts';
+import { Unsupported } from './leaves.ts';
 import { executableContent, lex, splitStatements, type Token } from './lexer.ts';
 import { sessionReader } from './session.ts';
 import { analyzeExplain, analyzeShow } from './show.ts';
-import { Unsupported } from './skeleton.ts';
 import { type Draft, draft, outputsOf, Work } from './work.ts';
 
 /** Longest text that is looked at, and longest that is parsed once uniform rows of VALUES are folded; UTF-16 units. */
@@ -58,9 +58,15 @@ function analyzeText(text: string, catalog: Catalog, names: NameScope, outermost
     return unwrap(text, only, catalog, names);
   }
   const shape = shapeOf(text) ?? '?';
-  const statements = splitStatements(tokens).map((statement) =>
-    analyzeStatement(text, statement, catalog, names),
-  );
+  let path = names;
+  const statements = splitStatements(tokens).map((statement) => {
+    const analyzed = analyzeStatement(text, statement, catalog, path, outermost);
+    if (analyzed.kind === 'analyzed') {
+      for (const effect of analyzed.effects)
+        if (effect.kind === 'use_database') path = { path: [effect.database] };
+    }
+    return analyzed;
+  });
   return { shape, statements };
 }
 
@@ -80,15 +86,21 @@ function analyzeStatement(
   tokens: readonly Token[],
   catalog: Catalog,
   names: NameScope,
+  spans: boolean,
 ): Statement {
   const first = tokens[0];
   const last = tokens[tokens.length - 1];
   const shape = shapeOf(text.slice(first?.start ?? 0, last?.end ?? 0)) ?? '?';
   const work = new Work(text, catalog, names);
   try {
-    const { statementKind, outputs, withoutWhere } = dispatch(work, new Cursor(tokens));
+    const { statementKind, outputs, withoutWhere } = dispatch(
+      work,
+      new Cursor(withoutIdleComments(text, tokens)),
+    );
     const { facts } = work;
-    const tables = facts.namesDatabase ? facts.tables.map((use) => ({ ...use, span: null })) : facts.tables;
+    // offsets inside an unwrapped comment are not offsets in the client's text
+    const tables =
+      facts.namesDatabase || !spans ? facts.tables.map((use) => ({ ...use, span: null })) : facts.tables;
     return {
       kind: 'analyzed',
       shape,
@@ -106,6 +118,25 @@ function analyzeStatement(
     if (cause instanceof Unsupported) return opaque(shape, cause.reason, cause.message, cause.at);
     return opaque(shape, 'unsupported', 'the statement could not be analyzed', null);
   }
+}
+
+/** By first word: executable comments in it that change neither what is read nor who sees it, whether the server runs them or not. */
+const idleComments: Readonly<Record<string, readonly string[]>> = {
+  SELECT: ['SQL_NO_CACHE', 'SQL_CACHE'],
+  LOCK: ['LOCAL'],
+  SHOW: ['GLOBAL'],
+  START: ['WITH CONSISTENT SNAPSHOT'],
+};
+
+/** mysqldump writes them. Any other executable comment stays, to be refused. */
+function withoutIdleComments(text: string, tokens: readonly Token[]): readonly Token[] {
+  if (!tokens.some((token) => token.kind === 'executable_comment')) return tokens;
+  const idle = idleComments[tokens[0]?.upper ?? ''] ?? [];
+  return tokens.filter(
+    ({ kind, start, end }) =>
+      kind !== 'executable_comment' ||
+      !idle.includes(executableContent(text.slice(start + 2, end - 2)).body.toUpperCase()),
+  );
 }
 
 function dispatch(work: Work, cursor: Cursor): Draft {

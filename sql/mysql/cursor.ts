@@ -1,6 +1,7 @@
 /** A reading position in a statement's tokens, for the statements that are read word by word. */
+
+import { Unsupported } from './leaves.ts';
 import type { Token, TokenKind } from './lexer.ts';
-import { Unsupported } from './skeleton.ts';
 
 export class Cursor {
   readonly tokens: readonly Token[];

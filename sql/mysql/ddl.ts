@@ -1,7 +1,7 @@
 /** Definitions and maintenance: which tables they name, and what a CREATE ... SELECT reads. Bodies of routines are not read here. */
 import type { Cursor } from './cursor.ts';
+import { Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
-import { Unsupported } from './skeleton.ts';
 import { type Draft, draft, type Work } from './work.ts';
 
 const identityWords = new Set(['USER', 'ROLE']);
@@ -106,16 +106,23 @@ function ddlTable(work: Work, cursor: Cursor, verb: string, object: string, temp
     for (;;) {
       cursor.expect('TO');
       work.touch(cursor.name(), write, false);
-      if (!cursor.take(',')) return cursor.end();
+      if (!cursor.take(',')) {
+        cursor.end();
+        return;
+      }
       work.touch(cursor.name(), both, true);
     }
   }
   work.touch(parts, verb === 'ALTER' ? both : write, verb === 'ALTER');
   if (verb === 'CREATE' && cursor.take('LIKE')) {
     work.touch(cursor.name(), { reads: true, writes: false }, true);
-    return cursor.end();
+    cursor.end();
+    return;
   }
-  if (object === 'VIEW') return viewBody(work, cursor);
+  if (object === 'VIEW') {
+    viewBody(work, cursor);
+    return;
+  }
   tableBody(work, cursor, verb);
 }
 

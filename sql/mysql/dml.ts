@@ -4,9 +4,9 @@
  */
 import type { ColumnRef } from '../statement.ts';
 import { Cursor, made, madeName, splitCommas } from './cursor.ts';
+import { Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
 import type { OutColumn, Scope, Source } from './scope.ts';
-import { Unsupported } from './skeleton.ts';
 import { type Draft, draft, outputsOf, type Work } from './work.ts';
 
 const zero: Token = { kind: 'number', start: 0, end: 0, value: '0', upper: '' };

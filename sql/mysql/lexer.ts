@@ -46,9 +46,6 @@ const isIdentifierPart = (c: number): boolean =>
 export const isSpace = (c: number): boolean => c === 32 || (c >= 9 && c <= 13);
 const isHexDigit = (c: number): boolean => isDigit(c) || (c >= 97 && c <= 102) || (c >= 65 && c <= 70);
 
-/** Executable comments whose content changes neither what is read nor who sees it, whether the server runs them or not. */
-const idleComments = new Set(['SQL_NO_CACHE', 'SQL_CACHE', 'LOCAL', 'GLOBAL', 'WITH CONSISTENT SNAPSHOT']);
-
 /**
  * A cursor over one text: `next()` fills `kind`, `start`, `end` without an allocation and returns false at the end
  * or at a problem (then `error` is set).
@@ -104,7 +101,7 @@ export class Scanner {
         const executable = mark === 33 || ((mark === 77 || mark === 109) && text.charCodeAt(i + 3) === 33);
         const content = text.slice(i + 2, close);
         if (content.includes('\u0000')) return this.fail('a NUL byte', i);
-        if (executable && !idleComments.has(executableContent(content).body.toUpperCase())) {
+        if (executable) {
           this.kind = 'executable_comment';
           this.start = i;
           this.end = close + 2;
@@ -283,7 +280,7 @@ function tokenValue(kind: TokenKind, text: string, start: number, end: number): 
     case 'system_variable':
       return text.slice(start + 2, end).replaceAll('`', '');
     case 'string':
-      return unescape(
+      return unescaped(
         text.slice(
           text.charCodeAt(start) === 39 || text.charCodeAt(start) === 34 ? start + 1 : start + 2,
           end - 1,
@@ -303,7 +300,7 @@ const escapes: Readonly<Record<string, string>> = {
   '0': '\0',
   Z: '\u001a',
 };
-function unescape(body: string, quote: string): string {
+function unescaped(body: string, quote: string): string {
   const doubled = body.replaceAll(quote + quote, quote);
   return doubled.includes('\\') ? doubled.replace(/\\([\s\S])/g, (_, c: string) => escapes[c] ?? c) : doubled;
 }

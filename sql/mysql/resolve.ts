@@ -6,18 +6,20 @@ import type { Catalog, CatalogTable, NameScope } from '../catalog.ts';
 import type { Clause, ColumnRef } from '../statement.ts';
 import type { Facts } from './facts.ts';
 import { nativeFunction } from './functions.ts';
+import { Unsupported } from './leaves.ts';
 import { lex, splitStatements } from './lexer.ts';
 import {
   besides,
   type Ctes,
   joinUsing,
+  mergeColumns,
   noRelation,
   type OutColumn,
   type Relation,
   Scope,
   type Source,
 } from './scope.ts';
-import { buildSkeleton, Unsupported } from './skeleton.ts';
+import { buildSkeleton } from './skeleton.ts';
 import { isSystemSchema, systemChannel, systemTable } from './system.ts';
 import {
   type CallLeaf,
@@ -78,6 +80,9 @@ export class Resolver {
 
   private commonTables(query: Query, outer: Scope | null, ctes: Ctes | null): Ctes | null {
     let at = ctes;
+    if (query.recursive) {
+      for (const cte of query.ctes) at = { parent: at, name: cte.name.parts[0] ?? '', columns: null };
+    }
     for (const cte of query.ctes) {
       const name = cte.name.parts[0] ?? '';
       const renames = cte.columns.map((column) => column.parts[0] ?? '');
@@ -116,8 +121,11 @@ export class Resolver {
     this.from(select.from, scope, ctes);
     const plain: Context = { scope, ctes, aliases: [], mode: 'none' };
     const outputs: OutColumn[] = [];
+    scope.aliases = outputs;
     for (const item of select.items) outputs.push(...this.item(item.expr, item.alias, plain, clause));
+    scope.aliases = [];
     if (select.where) this.use(select.where, 'where', plain);
+    scope.aliases = outputs;
     const both: Context = { scope, ctes, aliases: outputs, mode: 'both' };
     for (const expr of select.group) this.orderItem(expr, outputs, both, 'group_by');
     if (select.having) this.use(select.having, 'having', both);
@@ -203,9 +211,9 @@ export class Resolver {
       leaf.parts.length === 1 && context.mode !== 'none'
         ? context.aliases.filter((column) => column.name.toLowerCase() === name && column.name !== '')
         : [];
-    if (aliased[0] && context.mode === 'first') return merge(aliased);
+    if (aliased[0] && context.mode === 'first') return mergeColumns(aliased);
     const column = context.scope.column(leaf.parts);
-    if (aliased[0]) return merge(column ? [...aliased, column] : aliased);
+    if (aliased[0]) return mergeColumns(column ? [...aliased, column] : aliased);
     if (!column)
       throw new Unsupported(`Unknown column '${leaf.parts.join('.')}'`, leaf.start, 'unknown_name');
     return column;
@@ -378,6 +386,8 @@ export class Resolver {
     if (leaf.parts.length === 1) {
       for (let at = ctes; at; at = at.parent) {
         if (at.name === name || (folds && at.name.toLowerCase() === name.toLowerCase())) {
+          if (at.columns === null)
+            throw new Unsupported(`the forward reference to ${name} in WITH`, leaf.start);
           return {
             name: alias?.parts[0] ?? name,
             schema: null,
@@ -492,20 +502,7 @@ function combine(arms: readonly (readonly OutColumn[])[]): OutColumn[] {
       null,
       'unknown_name',
     );
-  return first.map((column, at) => merge([column, ...arms.slice(1).map((arm) => arm[at] ?? column)]));
-}
-
-function merge(columns: readonly OutColumn[]): OutColumn {
-  const first = columns[0];
-  if (!first) throw new Unsupported('a column without a source');
-  const sources = new Map<string, ColumnRef>();
-  for (const column of columns)
-    for (const ref of column.sources) sources.set(`${ref.schema}\u0000${ref.table}\u0000${ref.column}`, ref);
-  return {
-    name: first.name,
-    sources: [...sources.values()],
-    direct: columns.every((column) => column.direct),
-  };
+  return first.map((column, at) => mergeColumns([column, ...arms.slice(1).map((arm) => arm[at] ?? column)]));
 }
 
 function rename(columns: readonly OutColumn[], names: readonly string[]): readonly OutColumn[] {

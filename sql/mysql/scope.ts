@@ -1,7 +1,7 @@
 /** What names mean at one place of a query: sources of FROM, their visible columns, common table expressions. */
 import type { CatalogTable } from '../catalog.ts';
 import type { ColumnRef } from '../statement.ts';
-import { Unsupported } from './skeleton.ts';
+import { Unsupported } from './leaves.ts';
 
 /** A column as a query sees it. `direct`: a plain copy of each of its sources. */
 export interface OutColumn {
@@ -32,12 +32,15 @@ export const noRelation: Relation = { sources: [], visible: [] };
 export interface Ctes {
   readonly parent: Ctes | null;
   readonly name: string;
-  readonly columns: readonly OutColumn[];
+  /** null for one that stands later in a WITH RECURSIVE, where MariaDB may look forward and MySQL does not. */
+  readonly columns: readonly OutColumn[] | null;
 }
 
 export class Scope {
   readonly parent: Scope | null;
   relation: Relation = noRelation;
+  /** Select items so far, while a subquery may name them: `SELECT a AS x, (SELECT x)`. */
+  aliases: readonly OutColumn[] = [];
   private readonly folds: boolean;
 
   constructor(parent: Scope | null, folds: boolean) {
@@ -60,10 +63,33 @@ export class Scope {
     return found[0] ?? null;
   }
 
-  /** The column that the parts name here or, failing that, outside. null when nobody knows it. */
+  /**
+   * The column that the parts name here or, failing that, outside. null when nobody knows it. Where it depends on
+   * more than the text who is meant, all who may be meant count.
+   */
   column(parts: readonly string[]): OutColumn | null {
     const found = this.own(parts);
-    return found ?? this.parent?.column(parts) ?? null;
+    const certain = found !== null && !this.guesses(parts);
+    const outside = certain ? null : (this.parent?.fromInside(parts) ?? null);
+    return found && outside ? mergeColumns([found, outside]) : (found ?? outside);
+  }
+
+  /** The same, asked by a subquery: the select items of this scope may be meant too. */
+  private fromInside(parts: readonly string[]): OutColumn | null {
+    const found = this.column(parts);
+    const name = parts[0]?.toLowerCase();
+    const aliased =
+      parts.length === 1 ? this.aliases.filter((column) => column.name.toLowerCase() === name) : [];
+    return aliased.length === 0 ? found : mergeColumns(found ? [...aliased, found] : aliased);
+  }
+
+  /** Only a system table whose columns aren't known could have that name here. */
+  private guesses(parts: readonly string[]): boolean {
+    const folded = (parts[parts.length - 1] ?? '').toLowerCase();
+    return (
+      parts.length === 1 &&
+      !this.relation.visible.some((candidate) => candidate.name.toLowerCase() === folded)
+    );
   }
 
   /** In this scope alone. */
@@ -140,5 +166,20 @@ export function joinUsing(
       visible: [...merged, ...rest(left), ...rest(right)],
     },
     joined,
+  };
+}
+
+/** One column that may be any of these, or is made of all of them. */
+export function mergeColumns(columns: readonly OutColumn[]): OutColumn {
+  const first = columns[0];
+  if (!first) throw new Unsupported('a column without a source');
+  const sources = new Map<string, ColumnRef>();
+  for (const column of columns) {
+    for (const ref of column.sources) sources.set(`${ref.schema}\u0000${ref.table}\u0000${ref.column}`, ref);
+  }
+  return {
+    name: first.name,
+    sources: [...sources.values()],
+    direct: columns.every((column) => column.direct),
   };
 }

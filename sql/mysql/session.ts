@@ -1,7 +1,7 @@
 /** Statements about the session: SET, USE, transactions, PREPARE, LOCK, HANDLER, CALL, DO, and what only administrators run. */
 import { Cursor, made, splitCommas } from './cursor.ts';
+import { Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
-import { Unsupported } from './skeleton.ts';
 import { type Draft, draft, type Work } from './work.ts';
 
 type Reader = (work: Work, cursor: Cursor) => Draft;

@@ -2,7 +2,7 @@
 import type { Channel, StatementKind } from '../statement.ts';
 import type { Cursor } from './cursor.ts';
 import { nativeFunction } from './functions.ts';
-import { Unsupported } from './skeleton.ts';
+import { Unsupported } from './leaves.ts';
 import { type Draft, draft, type Work } from './work.ts';
 
 /** Objects that SHOW may name, by first words; a channel where they carry more than definitions. */

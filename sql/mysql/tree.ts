@@ -3,7 +3,7 @@
  * a value, that isn't named here is refused; and every placeholder has to turn up exactly once.
  */
 import { createRequire } from 'node:module';
-import { type Leaf, leafBase, type Skeleton, Unsupported } from './skeleton.ts';
+import { type Leaf, leafBase, type Skeleton, Unsupported } from './leaves.ts';
 
 export type NameLeaf = Extract<Leaf, { kind: 'name' }>;
 export type CallLeaf = Extract<Leaf, { kind: 'call' }>;

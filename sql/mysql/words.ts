@@ -59,3 +59,25 @@ export const spaceSensitive = words(`
   ADDDATE BIT_AND BIT_OR BIT_XOR CAST COUNT CURDATE CURTIME DATE_ADD DATE_SUB EXTRACT GROUP_CONCAT MAX MID MIN NOW
   POSITION SESSION_USER STD STDDEV STDDEV_POP STDDEV_SAMP SUBDATE SUBSTR SUBSTRING SUM SYSDATE SYSTEM_USER TRIM
   VARIANCE VAR_POP VAR_SAMP`);
+
+export const setOps = new Set(['UNION', 'INTERSECT', 'EXCEPT']);
+export const comparison = new Set(['=', '<', '>', '<=', '>=', '<>', '!=', '<=>']);
+export const binaryOps = new Set([
+  ...comparison,
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  '^',
+  '&',
+  '|',
+  '<<',
+  '>>',
+  '&&',
+  '||',
+  '->',
+  '->>',
+]);
+export const literalKinds = new Set(['string', 'number', 'bits', 'param']);
+export const wordOps = new Set(['AND', 'OR', 'XOR', 'DIV', 'MOD', 'LIKE', 'RLIKE', 'REGEXP']);

@@ -2,10 +2,11 @@
 import type { Catalog, NameScope } from '../catalog.ts';
 import type { Clause, Output, StatementKind, TableUse } from '../statement.ts';
 import { Facts } from './facts.ts';
+import { Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
 import { type Resolved, Resolver } from './resolve.ts';
 import type { OutColumn } from './scope.ts';
-import { buildSkeleton, Unsupported } from './skeleton.ts';
+import { buildSkeleton } from './skeleton.ts';
 import { isSystemSchema, systemChannel } from './system.ts';
 import { parseSkeleton } from './tree.ts';
 

@@ -1,0 +1,228 @@
+/** Operators, parentheses and the words of expressions: each becomes a sum or a call of the skeleton. */
+import { CallEmitter } from './calls.ts';
+import type { Frame } from './emitter.ts';
+import { Unsupported } from './leaves.ts';
+import type { Token } from './lexer.ts';
+import { bareFunctions, bareLeaves, binaryOps, comparison, intervalUnits, wordOps } from './words.ts';
+
+export class ExpressionEmitter extends CallEmitter {
+  protected operator(token: Token, frame: Frame): void {
+    const op = token.upper;
+    if (op === '(') {
+      this.open(frame);
+      return;
+    }
+    if (op === ')') {
+      this.closeFrame();
+      return;
+    }
+    if (op === ',') {
+      this.comma(frame);
+      return;
+    }
+    if (op === '*' && frame.kind === 'query' && frame.clause === 'select' && !this.afterOperand()) {
+      this.name([], true, this.i, this.i);
+      this.i++;
+      return;
+    }
+    if (op === '!' || op === '~' || ((op === '-' || op === '+') && !this.afterOperand())) {
+      this.constant();
+      this.out.push('+');
+      this.i++;
+      return;
+    }
+    if (!binaryOps.has(op)) this.refuse(`\`${op}\` here`);
+    this.inExpression(frame, op);
+    this.out.push('+');
+    this.i++;
+    const word = this.upper();
+    if (
+      comparison.has(op) &&
+      (word === 'ANY' || word === 'SOME' || word === 'ALL') &&
+      this.upper(this.i + 1) === '('
+    )
+      this.i++;
+  }
+
+  protected open(frame: Frame): void {
+    const at = this.i;
+    const inFrom =
+      (frame.kind === 'query' && frame.clause === 'from') ||
+      (frame.kind === 'from' && frame.clause === 'from');
+    if (frame.kind === 'query' && frame.clause === 'start') {
+      this.wrapArm();
+      return;
+    }
+    if (this.opensQuery(at)) {
+      this.out.push('(');
+      this.i++;
+      this.push('query', 'start', '', ')');
+      return;
+    }
+    if (inFrom) {
+      this.out.push('(');
+      this.i++;
+      this.push('from', 'from', '', ')');
+      return;
+    }
+    if (frame.kind === 'query' && frame.clause === 'with') {
+      this.out.push('(');
+      this.i++;
+      this.push('list', 'expression', '', ')', true);
+      return;
+    }
+    this.inExpression(frame, '(');
+    this.i++;
+    if (this.commas[at] === 1) {
+      this.out.push(this.call('row'), '(');
+      this.push('call', 'expression', '', ')');
+    } else {
+      this.out.push('(');
+      this.push('group', 'expression', '', ')');
+    }
+  }
+
+  /** `(query) UNION ...`: the arm becomes a derived table, which keeps its own order and limit and loses nothing. */
+  protected wrapArm(): void {
+    if (!this.opensQuery(this.i)) this.refuse('a parenthesis here');
+    this.out.push('select');
+    this.name([], true, this.i, this.i);
+    this.out.push('from', '(');
+    const index = this.leaf({
+      kind: 'name',
+      parts: [`\u0000arm${this.synthetic++}`],
+      star: false,
+      start: 0,
+      end: 0,
+      token: -1,
+      columns: null,
+    });
+    this.frame.clause = 'tail';
+    this.i++;
+    this.push('query', 'start', '', `) i${index}`);
+  }
+
+  protected closeFrame(): void {
+    const frame = this.frames.pop();
+    if (!frame || frame.kind === 'case')
+      throw new Unsupported('CASE without END', this.tokens[this.i]?.start ?? null, 'syntax');
+    this.i++;
+    if (frame.kind === 'call' && this.upper() === 'OVER') {
+      this.over(frame);
+      return;
+    }
+    for (const part of frame.closers.split(' ')) this.out.push(part);
+    if (
+      frame.kind === 'call' &&
+      frame.name === 'MATCH' &&
+      this.upper() === 'AGAINST' &&
+      this.upper(this.i + 1) === '('
+    ) {
+      this.out.push('+', this.call('against'), '(');
+      this.i += 2;
+      this.push('call', 'expression', 'AGAINST', ')');
+    }
+  }
+
+  protected expressionWord(word: string, next: string, frame: Frame): boolean {
+    if (frame.interval && intervalUnits.has(word) && next !== '(' && this.afterOperand()) {
+      frame.interval = false;
+      this.i++;
+      return true;
+    }
+    if (wordOps.has(word) && this.afterOperand()) {
+      this.inExpression(frame, word);
+      this.emit('+');
+      return true;
+    }
+    switch (word) {
+      case 'NOT':
+        this.inExpression(frame, word);
+        if (!this.afterOperand()) {
+          this.constant();
+          this.out.push('+');
+        }
+        this.i++;
+        return true;
+      case 'BINARY':
+        this.inExpression(frame, word);
+        this.constant();
+        this.emit('+');
+        return true;
+      case 'BETWEEN':
+        this.inExpression(frame, word);
+        this.emit('+');
+        return true;
+      case 'SOUNDS':
+        if (next !== 'LIKE') return false;
+        this.out.push('+');
+        this.i += 2;
+        return true;
+      case 'ESCAPE':
+        if (!this.afterOperand() || (this.kind(this.i + 1) !== 'string' && this.kind(this.i + 1) !== 'param'))
+          return false;
+        this.i += 2;
+        return true;
+      case 'IN':
+        return this.membership(frame);
+      case 'IS': {
+        let j = this.i + 1;
+        if (this.upper(j) === 'NOT') j++;
+        if (!['NULL', 'TRUE', 'FALSE', 'UNKNOWN'].includes(this.upper(j)))
+          this.refuse('IS with this right side');
+        this.out.push('+');
+        this.constant();
+        this.i = j + 1;
+        return true;
+      }
+      case 'COLLATE':
+        if (!this.afterOperand()) return false;
+        this.out.push('+');
+        this.constant();
+        this.i += 2;
+        return true;
+      case 'EXISTS':
+        if (next !== '(' || !this.opensQuery(this.i + 1)) return false;
+        this.out.push(this.call('exists'), '(', '(');
+        this.i += 2;
+        this.push('query', 'start', '', ') )');
+        return true;
+      case 'ROW':
+        if (next !== '(') return false;
+        this.out.push(this.call('row'), '(');
+        this.i += 2;
+        this.push('call', 'expression', '', ')');
+        return true;
+      case 'CASE':
+        this.out.push(this.call('case'), '(');
+        this.i++;
+        this.push('case', 'expression', '', ')');
+        return true;
+      case 'WHEN':
+      case 'THEN':
+      case 'ELSE':
+        if (frame.kind !== 'case') return false;
+        if (this.last() !== '(') this.out.push(',');
+        this.i++;
+        return true;
+      case 'END':
+        if (frame.kind !== 'case') return false;
+        this.frames.pop();
+        this.emit(')');
+        return true;
+      case 'INTERVAL':
+        this.constant();
+        this.emit('+');
+        frame.interval = true;
+        return true;
+      case 'MATCH':
+        return this.match(next);
+    }
+    if (bareLeaves.has(word) && next !== '(' && !this.afterOperand()) {
+      this.constant(bareFunctions.has(word) ? word : null);
+      this.i++;
+      return true;
+    }
+    return false;
+  }
+}

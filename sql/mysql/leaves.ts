@@ -1,0 +1,51 @@
+/** What a skeleton's placeholders stand for, and the refusal that everything in this room throws. Types and nothing that reads text. */
+
+/** What one placeholder stands for. `token` is the index of its first token in the source list. */
+export type Leaf =
+  | {
+      readonly kind: 'name';
+      readonly parts: readonly string[];
+      readonly star: boolean;
+      readonly start: number;
+      readonly end: number;
+      readonly token: number;
+      columns: string[] | null;
+    }
+  | {
+      readonly kind: 'call';
+      readonly schema: string | null;
+      readonly name: string;
+      readonly spaced: boolean;
+      readonly role: CallRole;
+      distinct: boolean;
+    }
+  | { readonly kind: 'literal'; readonly integer: number | null }
+  | { readonly kind: 'constant'; readonly fn: string | null };
+export type CallRole = 'call' | 'row' | 'case' | 'exists' | 'in' | 'over' | 'against';
+
+export interface Skeleton {
+  readonly text: string;
+  readonly leaves: readonly Leaf[];
+  /** `@v := ...` or `INTO @v` stood in the text. */
+  readonly assigns: boolean;
+  /** 'INTO OUTFILE' or 'INTO DUMPFILE'. */
+  readonly file: string | null;
+  readonly userVariables: boolean;
+}
+
+/** Thrown inside this room only: what can't be vouched for, in words without a literal. */
+export class Unsupported extends Error {
+  readonly at: number | null;
+  readonly reason: 'unsupported' | 'syntax' | 'unknown_name' | 'too_long';
+  constructor(
+    message: string,
+    at: number | null = null,
+    reason: 'unsupported' | 'syntax' | 'unknown_name' | 'too_long' = 'unsupported',
+  ) {
+    super(message);
+    this.at = at;
+    this.reason = reason;
+  }
+}
+
+export const leafBase = 1_000_000;
