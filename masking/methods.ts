@@ -8,7 +8,7 @@ import { kindOf } from './types.ts';
 import type { ValueKind } from './value-kind.ts';
 
 /** Every value becomes NULL. */
-export const nullMasker: Masker = { mask: () => null };
+const nullMasker: Masker = { mask: () => null };
 
 const redactedBytes = ascii('[redacted]');
 

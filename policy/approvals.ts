@@ -56,7 +56,7 @@ function matches(
   if (rule.withoutWhere && !statement.withoutWhere) return false;
   if (rule.tables !== null) {
     const patterns = rule.tables;
-    if (!plays.some((play) => patterns.find(play.schema, play.table, false) !== null)) return false;
+    if (!plays.some((play) => patterns.find(play.schema, play.table, true) !== null)) return false;
   }
   if (rule.regions !== null) {
     const areas = rule.regions;

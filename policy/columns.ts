@@ -183,6 +183,6 @@ export function writtenFindings(
 }
 
 /** The column's key in lookups. */
-export function refKey(ref: ColumnRef): string {
+function refKey(ref: ColumnRef): string {
   return `${ref.schema}\u0000${ref.table}\u0000${ref.column}`;
 }

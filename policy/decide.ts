@@ -3,7 +3,7 @@
  * functions and channels, approvals, in this order. Pure and total: no clock, no I/O, and whatever fails is a refusal.
  */
 import type { Catalog } from '../sql/catalog.ts';
-import type { Statement } from '../sql/statement.ts';
+import type { Analyzed, Statement } from '../sql/statement.ts';
 import { approvalFor } from './approvals.ts';
 import { masksFor, useFindings, writtenFindings } from './columns.ts';
 import type { Allow, Because, Decision, DecisionContext, Reason, Refuse, UpstreamName } from './decision.ts';
@@ -17,7 +17,9 @@ import {
 } from './effects.ts';
 import type { Finding } from './finding.ts';
 import type { Policy, Role } from './model.ts';
-import { type Play, placeTables } from './placement.ts';
+import { type Play, placeTables, rowLocality } from './placement.ts';
+import { rowRegions } from './predicate.ts';
+import { mayReadRegions } from './reach.ts';
 import { type Route, routeStatement } from './residency.ts';
 import { covers, memberships } from './roles.ts';
 import { rewriteRows } from './rows.ts';
@@ -80,19 +82,21 @@ function decideUnguarded(
   // Without a place for each table there is no path to check and no tag to look up.
   if (unplaced.length > 0) return refuse(policy, roles, statement, plays, null, [...kinds, ...unplaced]);
 
+  const whole = wholeTables(policy, roles, statement, plays);
   const { route, findings: pathFindings } = routeStatement({
     policy,
     roles,
     context,
     plays,
     changes: changesData(statement),
-    wholeTables:
-      (statement.statementKind === 'ddl' || statement.statementKind === 'maintenance') &&
-      statement.columns.length === 0 &&
-      statement.written.length === 0,
+    whole,
     now,
   });
-  const rows = rewriteRows(catalog.engine, plays, route);
+  const rows = rewriteRows(
+    catalog.engine,
+    plays.filter((play) => !whole.has(play)),
+    route,
+  );
   const masks = masksFor(policy, roles, plays, route);
   const findings = [
     ...kinds,
@@ -146,6 +150,29 @@ function decideUnguarded(
     // biome-ignore lint/suspicious/noThenProperty: a word of the seam; a decision is never awaited
     then: allow,
   };
+}
+
+/**
+ * Tables that DDL or maintenance treats as a whole. Not those that a DDL statement copies rows from, and only for
+ * somebody who may read each region that a row could be of.
+ */
+function wholeTables(
+  policy: Policy,
+  roles: readonly Role[],
+  statement: Analyzed,
+  plays: readonly Play[],
+): ReadonlySet<Play> {
+  const { statementKind, columns, written, outputs } = statement;
+  const onObjects = statementKind === 'ddl' || statementKind === 'maintenance';
+  const alone = columns.length === 0 || plays.length === 1;
+  if (!onObjects || !alone || written.length > 0 || outputs.length > 0) return new Set();
+  return new Set(
+    plays.filter((play) => {
+      const row = rowLocality(play);
+      if (row === null || !(play.writes || statementKind === 'maintenance')) return false;
+      return mayReadRegions(policy, roles, [...rowRegions(row.values)]);
+    }),
+  );
 }
 
 function entryFinding(

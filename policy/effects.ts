@@ -193,6 +193,7 @@ function judgeEffect(
         : refused(`cursor ${effect.name}`, `is refused because ${masked}; run its query directly`);
     case 'channel':
       if (effect.channel === 'explain_analyze' && masked === null) return null;
+      if (effect.channel === 'identity' && onlyResetsIdentity(statement, catalog)) return null;
       return refused(
         effect.what === '' ? channelWords[effect.channel] : effect.what,
         effect.channel === 'explain_analyze'
@@ -201,6 +202,22 @@ function judgeEffect(
       );
   }
 }
+
+/** SET ROLE NONE, RESET ROLE, SET SESSION AUTHORIZATION DEFAULT: back to who signed in, as pools do between uses. */
+function onlyResetsIdentity(statement: Analyzed, catalog: Catalog): boolean {
+  const settings = statement.effects.filter((effect) => effect.kind === 'set');
+  return (
+    statement.statementKind === 'set' &&
+    settings.length > 0 &&
+    statement.functions.length === 0 &&
+    settings.every(
+      ({ name, value }) =>
+        identitySettings.has(name.toLowerCase()) && settingAllowed(catalog.engine, name, value),
+    )
+  );
+}
+
+const identitySettings: ReadonlySet<string> = new Set(['role', 'session_authorization']);
 
 function judgeSetting(
   effect: Extract<Effect, { kind: 'set' }>,

@@ -47,7 +47,8 @@ function wantedValues(values: RowValues, permitted: ReadonlySet<Region>): Wanted
   };
 }
 
-const postgresText: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'char', 'name']);
+/** Not `char`, the one-byte type: a literal would be cut to its first letter. */
+const postgresText: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name']);
 
 function forPostgres(column: CatalogColumn, wanted: Wanted): string | null {
   // The printer escapes no quote inside a name, and one reserved word is unknown to it.

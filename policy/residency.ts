@@ -31,8 +31,8 @@ export interface RoutingInput {
   readonly plays: readonly Play[];
   /** The statement may change something: a replica won't do. */
   readonly changes: boolean;
-  /** DDL or maintenance that neither reads nor sets a column: it treats all rows of a table alike. */
-  readonly wholeTables: boolean;
+  /** Tables that are the object of DDL or maintenance: all their rows are treated alike and none is shown. */
+  readonly whole: ReadonlySet<Play>;
   readonly now: number;
 }
 
@@ -185,7 +185,7 @@ function tryOption(input: RoutingInput, option: RouteOption): Attempt {
       );
       for (const region of writable) rowsWritten.add(region);
       const everywhere = [...candidates].every((region) => mayWrite(policy, roles, play, region));
-      const whole = input.wholeTables && everywhere && writable.length > 0;
+      const whole = input.whole.has(play) && everywhere && writable.length > 0;
       if (!whole && !coversEveryRow(locality.values, new Set(writable))) {
         findings.push({
           reason: 'row_region',

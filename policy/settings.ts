@@ -90,25 +90,32 @@ const postgres: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
   ['session_authorization', () => false],
 ]);
 
-const utf8 = oneOf('utf8', 'utf8mb3', 'utf8mb4', 'default');
+const utf8 = oneOf('utf8', 'utf8mb3', 'utf8mb4');
 const utf8Collation: Allowed = (value) => /^utf8(mb[34])?_[a-z0-9_]+$/.test(value);
-const refusedModes: ReadonlySet<string> = new Set([
-  'ansi',
-  'ansi_quotes',
-  'no_backslash_escapes',
-  'pipes_as_concat',
-  'ignore_space',
-  'oracle',
-  'mssql',
-  'db2',
-  'postgresql',
-  'maxdb',
+/** Modes that leave quotes, escapes, operators and names as they are. Numbers are refused: they could be any mode. */
+const plainModes: ReadonlySet<string> = new Set([
+  '',
+  'allow_invalid_dates',
+  'error_for_division_by_zero',
+  'high_not_precedence',
+  'no_auto_create_user',
+  'no_auto_value_on_zero',
+  'no_dir_in_create',
+  'no_engine_substitution',
+  'no_unsigned_subtraction',
+  'no_zero_date',
+  'no_zero_in_date',
+  'only_full_group_by',
+  'pad_char_to_full_length',
+  'real_as_float',
+  'simultaneous_assignment',
+  'strict_all_tables',
+  'strict_trans_tables',
+  'time_round_fractional',
+  'time_truncate_fractional',
+  'traditional',
 ]);
-const plainModes: Allowed = (value) =>
-  value
-    .split(',')
-    .map((mode) => mode.trim())
-    .every((mode) => /^[a-z_0-9]*$/.test(mode) && !refusedModes.has(mode));
+const onlyPlainModes: Allowed = (value) => value.split(',').every((mode) => plainModes.has(mode.trim()));
 
 const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
   ...[
@@ -164,11 +171,14 @@ const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
   ['character set', utf8],
   ['charset', utf8],
   ['collation_connection', utf8Collation],
-  ['sql_mode', plainModes],
+  ['sql_mode', onlyPlainModes],
   ['sql_auto_is_null', oneOf('0', 'off', 'false')],
 ]);
 
-/** Whether a session may set this; `value` null is DEFAULT or RESET, which names like roles have to be able to do. */
+/**
+ * Whether a session may set this. `value` null is DEFAULT or RESET: on PostgreSQL back to what the session was opened
+ * with, which the gateway chose; on MySQL to the server's global value, which it did not.
+ */
 export function settingAllowed(engine: Engine, name: string, value: string | null): boolean {
   const key = name.toLowerCase();
   if (key === 'all') return value === null || value === '';
@@ -181,7 +191,8 @@ export function settingAllowed(engine: Engine, name: string, value: string | nul
   }
   const allowed = mysql.get(plain);
   if (allowed === undefined) return false;
-  if (value === null) return true;
+  // The server's own default is not ours to vouch for where the value matters.
+  if (value === null) return allowed === any;
   // `SET NAMES utf8mb4 COLLATE utf8mb4_bin` comes as one value.
   const [first = '', word, collation, ...more] = value.toLowerCase().split(/\s+/);
   if (plain === 'names' && word === 'collate') {

@@ -84,6 +84,38 @@ roles:
   );
 });
 
+test('one single role has to satisfy a whole check', () => {
+  const policy = policyFrom(`version: 1
+regions: { eu: {}, us: {} }
+data: { shop: [ { table: public.orders, region: eu }, { table: public.us_orders, region: us } ] }
+transfers: [ { from: us, to: eu, values: clear } ]
+roles:
+  a: { members: { groups: [a] }, databases: [shop], read: { regions: [eu] } }
+  b: { members: { groups: [b] }, databases: [shop], read: { regions: [us] } }
+  ab: { members: { groups: [c] }, databases: [shop], read: { regions: [eu, us] } }
+`);
+  const both = selectFrom('public.orders,public.us_orders');
+  assert.equal(inShort(deciding('a,b', both, { policy })), 'refuse region_read');
+  assert.match(deciding('a,b', both, { policy }).because.message, /no single role of a and b/);
+  assert.equal(inShort(deciding('a,c', both, { policy })), 'allow shop-eu');
+  assert.equal(inShort(deciding('a,b', selectFrom('public.us_orders'), { policy })), 'allow shop-us');
+});
+
+test('identity may be set back, not away', () => {
+  const set = (name: string, value: string | null) =>
+    statement({
+      statementKind: 'set',
+      effects: [
+        { kind: 'set', name, value, local: false },
+        { kind: 'channel', channel: 'identity', what: name },
+      ],
+    });
+  assert.equal(inShort(deciding(analyst, set('role', 'none'))), 'allow shop-eu');
+  assert.equal(inShort(deciding(analyst, set('session_authorization', null))), 'allow shop-eu');
+  assert.equal(inShort(deciding(analyst, set('role', 'postgres'))), 'refuse session_drift channel_refused');
+  assert.equal(inShort(deciding(analyst, set('timezone', 'utc'))), 'refuse channel_refused');
+});
+
 test('messages name the column, the clause, the role, the line to add', () => {
   const because = (who: string, what: Statement) => deciding(who, what).because;
   const where = because(

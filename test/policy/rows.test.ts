@@ -187,6 +187,16 @@ test('a plain view needs no place of its own, a materialized view and a foreign 
   assert.equal(ask(selectFrom('public.f')), 'refuse unplaced_table');
 });
 
+test('DDL and maintenance on a whole table need no rows picked, copying from it does', () => {
+  const whole = (kind: 'ddl' | 'maintenance', more: Partial<Parameters<typeof tableUse>[1]>) =>
+    statement({ statementKind: kind, tables: [tableUse('public.customers', { span: null, ...more })] });
+  assert.equal(inShort(deciding('dba', whole('ddl', { reads: true, writes: true }))), 'allow shop-eu');
+  assert.equal(inShort(deciding('dba', whole('maintenance', { reads: true }))), 'allow shop-eu');
+  assert.equal(inShort(deciding('dba', whole('ddl', { reads: true }))), 'refuse row_region');
+  const copying = statement({ statementKind: 'ddl', tables: [tableUse('public.customers')] });
+  assert.deepEqual(predicates(deciding('dba', copying)), ["(region IN (('eu')))"]);
+});
+
 test('triggers are vouched for, or a write is refused', () => {
   const catalog = catalogOf([table('public.orders', ['total'], { hasTriggers: true })]);
   const insert = statement({ statementKind: 'insert', tables: [tableUse('public.orders', written)] });

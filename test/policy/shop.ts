@@ -72,7 +72,7 @@ export function catalogOf(
 }
 
 const order = ['id', 'customer_id', 'card_number', 'total'];
-export const shopTables = [
+const shopTables = [
   table('public.customers', ['id', 'name', 'region', 'email', 'phone', 'ssn', 'born']),
   table('public.orders', order),
   table('public.us_orders', order),
@@ -81,7 +81,7 @@ export const shopTables = [
 ];
 export const shopCatalog = catalogOf(shopTables);
 
-export const routes: DecisionContext['routes'] = [
+const routes: DecisionContext['routes'] = [
   { upstream: 'shop-eu', region: 'eu', kind: 'primary' },
   { upstream: 'shop-us', region: 'us', kind: 'primary' },
 ];
@@ -111,7 +111,7 @@ export function asking(
 
 export const etl = 'repo:acme/etl:ref:refs/heads/main';
 
-export function column(path: string): ColumnRef {
+function column(path: string): ColumnRef {
   const [schema = '', tableName = '', name = ''] = path.split('.');
   return { schema, table: tableName, column: name };
 }
