@@ -49,7 +49,7 @@ for (const product of ['mariadb', 'mysql'] as const) {
       const password = await world.token('ana');
       const run = await runMySqlClient(
         { port: world.gateway.ports.mysql, user: 'ana', password, database: 'crm' },
-        ['--enable-cleartext-plugin', '--skip-ssl'],
+        ['--skip-ssl'],
         'SELECT id, name, email, notes FROM contacts ORDER BY id LIMIT 3;\n',
       );
       assert.equal(run.stderr, '');
@@ -161,7 +161,7 @@ for (const product of ['mariadb', 'mysql'] as const) {
       const connection = await connect('dora');
       await connection.query('START TRANSACTION');
       await connection.query(
-        "INSERT INTO contacts (name, email, notes) VALUES ('Test Person', 'test@example.org', 'x')",
+        "INSERT INTO contacts (name, email, created_at) VALUES ('Test Person', 'test@example.org', NOW())",
       );
       await refusal(connection.query('SELECT * FROM nowhere'));
       const [rows] = await connection.query<mysql.RowDataPacket[]>(
