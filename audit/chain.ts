@@ -2,11 +2,11 @@
  * The hash chain over the store's rows: every row's hash covers all its cells and the hash of the row before it.
  * Pure; knows nothing of files.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Cell } from './columns.ts';
 
 /** `prev_hash` of the first row: SHA-256 of the text `cordon audit chain 1`, in hex. */
-export const genesis = createHash('sha256').update('cordon audit chain 1').digest('hex');
+export const genesis = hash('sha256', 'cordon audit chain 1');
 
 let scratch = Buffer.allocUnsafe(64 * 1024);
 
@@ -33,7 +33,7 @@ export function rowHash(cells: readonly Cell[]): string {
     scratch.writeUInt32BE(length, used + 1);
     used += 5 + length;
   }
-  const digest = createHash('sha256').update(scratch.subarray(0, used)).digest('hex');
+  const digest = hash('sha256', scratch.subarray(0, used));
   if (scratch.length > 1024 * 1024) scratch = Buffer.allocUnsafe(64 * 1024);
   return digest;
 }

@@ -2,6 +2,7 @@
  * The thread that keeps the store in step with the journal. It decides nothing: journal.ts tells it when there is
  * something to do.
  */
+import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openIngest } from './ingest.ts';
 import type { FromIngest, IngestWorkerData, ToIngest } from './ingest-messages.ts';
@@ -11,6 +12,9 @@ const port = parentPort as NonNullable<typeof parentPort>;
 const retryMs = 1000;
 /** The head record may lag behind the store by this much while lines keep coming. */
 const headMs = 1000;
+
+// On Linux this is the calling thread's priority alone: the sessions go first, the journal has room to wait.
+if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
 
 const ingest = openIngest(directory, true);
 let timer: NodeJS.Timeout | null = null;

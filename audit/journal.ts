@@ -252,7 +252,11 @@ function start(directory: string, options: AuditLogOptions, owner: Ownership): R
       } catch {
         onProblem('deferred audit events were lost on closing');
       }
-      writer.close();
+      try {
+        writer.close();
+      } catch {
+        onProblem("the audit journal's last lines may not be on disk");
+      }
       const last = worker;
       if (last !== null) {
         last.ref();

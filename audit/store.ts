@@ -61,7 +61,7 @@ const schema = `
 export function openStore(directory: string): Store {
   const path = storePath(directory);
   const isNew = !existsSync(path);
-  const db = new Database(path, { timeout: 5000 });
+  const db = new Database(path, { timeout: 1000 });
   // The -wal and -shm files take the mode of the database file.
   if (isNew) chmodSync(path, 0o600);
   db.pragma('journal_mode = WAL');

@@ -123,6 +123,13 @@ describe('kill -9', () => {
   });
 });
 
+/** The newest segment's bytes: the one that is being written. */
+function newestSegment(): Buffer {
+  const folder = join(directory, 'journal');
+  const newest = fs.readdirSync(folder).sort().at(-1) as string;
+  return fs.readFileSync(join(folder, newest));
+}
+
 /** Lets `writeSync` behave as on a disk with `bytes` left: a write is cut short, the next one fails. */
 function limitDisk(bytes: number): { free: (more: number) => void; restore: () => void } {
   const real = fs.writeSync;
@@ -133,6 +140,13 @@ function limitDisk(bytes: number): { free: (more: number) => void; restore: () =
     left -= count;
     return real(file, buffer, offset, count);
   }) as typeof fs.writeSync;
+  const truncate = fs.ftruncateSync;
+  fs.ftruncateSync = ((file: number, size: number) => {
+    // The ingest may have read a whole line already: it must not go away again.
+    const segment = newestSegment();
+    assert.equal(segment.subarray(size).includes(0x0a), false, 'a whole line is cut off');
+    truncate(file, size);
+  }) as typeof fs.ftruncateSync;
   syncBuiltinESMExports();
   return {
     free: (more) => {
@@ -140,6 +154,7 @@ function limitDisk(bytes: number): { free: (more: number) => void; restore: () =
     },
     restore: () => {
       fs.writeSync = real;
+      fs.ftruncateSync = truncate;
       syncBuiltinESMExports();
     },
   };
@@ -332,6 +347,29 @@ describe('the journal', () => {
     for (const size of [1, 70_000, 3_000_000, 10]) log.append(template, 1, { sql: 'é'.repeat(size) });
     await log.close();
     assert.equal(rowCount(), 4);
+  });
+
+  it('goes on while the store can not be written, and the store follows later', async () => {
+    let tell: (problem: string) => void = () => {};
+    const told = new Promise<string>((resolve) => {
+      tell = resolve;
+    });
+    const log = await openAuditLog(directory, { onProblem: tell });
+    const template = log.template({ event: 'statement.decided' });
+    log.append(template, 1, {});
+    await log.settle();
+    const other = new Database(join(directory, 'audit.sqlite'));
+    other.exec('BEGIN IMMEDIATE');
+    for (let n = 2; n <= 100; n++) log.append(template, n, {});
+    const settled = log.settle();
+    assert.match(await told, /SQLITE_BUSY/);
+    log.append(template, 101, {});
+    other.exec('ROLLBACK');
+    other.close();
+    await settled;
+    await log.settle();
+    assert.equal(rowCount(), 101);
+    await log.close();
   });
 
   it('belongs to one process at a time', async () => {

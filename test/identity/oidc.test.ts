@@ -170,6 +170,16 @@ describe('tokens of a trusted provider', () => {
     assert.ok(await verify(await provider.token({ ...person, nbf: seconds() + 5 })));
   });
 
+  it('goes by the clock that it is given', async () => {
+    const ahead = verifierOf(issuerOf(provider));
+    ahead.pass(91_000);
+    await refused(ahead.verify(await provider.token({ ...person, exp: seconds() + 60 })), 'expired');
+    const behind = verifierOf(issuerOf(provider));
+    behind.pass(-91_000);
+    assert.ok(await behind.verify(await provider.token({ ...person, exp: seconds() - 60 })));
+    await refused(behind.verify(await provider.token({ ...person, nbf: seconds() - 60 })), 'not_yet_valid');
+  });
+
   it("takes no key from the token's own header", async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
     const jwk = { ...(await exportJWK(publicKey)), kid: 'evil', alg: 'ES256', use: 'sig' };
@@ -549,6 +559,48 @@ describe('a provider that misbehaves', () => {
       assert.deepEqual(asked, [discovery, '/keys']);
     }
     await keysFrom(() => ({ status: 500, body: '{}' }));
+  });
+});
+
+describe('what is read from a provider', () => {
+  /** Verifies a good token; discovery and keys come from the test, which is told what was asked for. */
+  async function readWith(jwksUri: string, pad: number) {
+    const provider = await startIdentityProvider();
+    await provider.stop();
+    const asked: string[] = [];
+    const answer = async (url: string | URL | Request): Promise<Response> => {
+      asked.push(String(url));
+      return asked.length === 1
+        ? Response.json({ issuer: provider.issuer, jwks_uri: jwksUri })
+        : Response.json({ keys: [provider.publicKey()], pad: 'x'.repeat(pad) });
+    };
+    const verifier = createOidcVerifier([issuerOf(provider)], { now: Date.now, fetch: answer });
+    const verifying = verifier.verify(await provider.token(person));
+    return { asked, verifying };
+  }
+
+  it('comes from https or loopback addresses only', async () => {
+    for (const uri of ['https://keys.example.com/k', 'http://127.0.0.1:1/k', 'http://localhost/k']) {
+      const { asked, verifying } = await readWith(uri, 0);
+      assert.equal((await verifying).subject, 'anna');
+      assert.equal(asked[1], uri);
+    }
+    for (const uri of [
+      'http://keys.example.com/k',
+      'http://localhost.example.com/k',
+      'ftp://127.0.0.1/k',
+      '/k',
+      '',
+    ]) {
+      const { asked, verifying } = await readWith(uri, 0);
+      await refused(verifying, 'provider_unavailable');
+      assert.equal(asked.length, 1);
+    }
+  });
+
+  it('is bounded', async () => {
+    assert.equal((await (await readWith('https://a.example/k', 400_000)).verifying).subject, 'anna');
+    await refused((await readWith('https://a.example/k', 600_000)).verifying, 'provider_unavailable');
   });
 });
 
