@@ -184,7 +184,6 @@ describe('a full disk', () => {
       atOnce: 1_000_000,
     });
     assert.ok(said.length > 100);
-    journalLines();
     assert.equal(await catchUp(directory), 'caught_up');
     assert.deepEqual(
       storedStatements(),
