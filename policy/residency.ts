@@ -177,12 +177,15 @@ function tryOption(input: RoutingInput, option: RouteOption): Attempt {
       }
     }
     if (play.writes) {
-      const writable = [...candidates].filter(
-        (region) =>
-          mayWrite(policy, roles, play, region) &&
-          within(policy, option.region, region) &&
-          !('blocked' in cheapestWay(policy, roles, [inward(gateway, region), inward(client, region)], now)),
-      );
+      const otherRows = plays.some((one) => one !== play && one.reads && rowLocality(one) !== null);
+      const writable = [...candidates].filter((region) => {
+        if (otherRows || !mayWrite(policy, roles, play, region)) return false;
+        const steps = [gateway, client].map((end) => inward(end, region));
+        steps.push(...read.map((from) => moved(from, region)));
+        const way = cheapestWay(policy, roles, steps, now);
+        // What a transfer asks for (masks, a person) can't be said of rows that aren't known yet.
+        return within(policy, option.region, region) && !('blocked' in way) && way.cost < 2;
+      });
       for (const region of writable) rowsWritten.add(region);
       const everywhere = [...candidates].every((region) => mayWrite(policy, roles, play, region));
       const whole = input.whole.has(play) && everywhere && writable.length > 0;

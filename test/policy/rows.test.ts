@@ -108,6 +108,35 @@ test('a default takes every other row', () => {
   assert.equal(inShort(deciding('eu', insert, { policy: home, catalog })), 'refuse row_region');
 });
 
+test('rows of a table elsewhere are not moved into one that is regional by row', () => {
+  const policy = policyFrom(`version: 1
+regions: { eu: {}, us: {} }
+data:
+  shop:
+    - { table: public.customers, by_row: country, values: { DE: eu }, default: eu }
+    - { table: public.us_orders, region: us }
+    - { table: public.orders, region: eu }
+transfers: [ { from: us, to: eu, values: approval } ]
+roles:
+  all: { members: { groups: [all] }, databases: [shop], read: { regions: [eu, us] }, write: { regions: [eu] } }
+`);
+  const catalog = catalogOf([
+    table('public.customers', ['country', 'name']),
+    table('public.orders', ['total']),
+    table('public.us_orders', ['total']),
+  ]);
+  const copying = (from: string) =>
+    statement({
+      statementKind: 'insert',
+      tables: [tableUse('public.customers', written), tableUse(from)],
+    });
+  assert.equal(inShort(deciding('all', copying('public.orders'), { policy, catalog })), 'allow shop-eu');
+  assert.equal(
+    inShort(deciding('all', copying('public.us_orders'), { policy, catalog })),
+    'refuse row_region',
+  );
+});
+
 test('a region column that isn’t there is refused', () => {
   const policy = mapped('by_row: nation, values: { DE: eu }');
   assert.equal(inShort(deciding('eu', customers, { policy })), 'refuse row_region');
