@@ -12,7 +12,7 @@ import { statement } from './statements.ts';
 import { open, unsupported } from './tree.ts';
 
 /** Longer texts are refused: the parser runs on the event loop. */
-export const textBytesMax = 1_000_000;
+const textBytesMax = 1_000_000;
 
 /** Loads the parser once; everything after that is synchronous. */
 export async function postgresAnalyzer(): Promise<Analyzer> {

@@ -220,12 +220,7 @@ function functionCall(walk: Walk, call: FuncCall, place: Place, clause: Clause):
 }
 
 /** The expressions of ORDER BY inside a call or a window: no positions, no output names. */
-export function sorted(
-  walk: Walk,
-  sorts: readonly Node[] | undefined,
-  place: Place,
-  clause: Clause,
-): Value[] {
+function sorted(walk: Walk, sorts: readonly Node[] | undefined, place: Place, clause: Clause): Value[] {
   return (sorts ?? []).map((node) => {
     const [kind, sort] = open(node);
     if (kind !== 'SortBy') throw unsupported(kind);

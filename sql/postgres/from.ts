@@ -93,6 +93,8 @@ export function fromItem(walk: Walk, node: Node, place: Place, siblings: Names):
       check(kind, body);
       const relation = body.relation as { RangeVar: RangeVar };
       if (!('RangeVar' in relation)) throw unsupported('TABLESAMPLE of a function');
+      const method = stringsOf(body.method as Node[]).join('.');
+      if (!/^(pg_catalog\.)?(bernoulli|system)$/.test(method)) throw unsupported(`sampling method ${method}`);
       expressions(walk, body.args as Node[] | undefined, lateral, 'where');
       if (body.repeatable) expression(walk, body.repeatable as Node, lateral, 'where');
       return namesOf(rangeVar(walk, relation.RangeVar, place, false));

@@ -41,13 +41,7 @@ export function findRelation(
 }
 
 /** A bare name's column; null when no level has it. Records the use. */
-export function bareColumn(
-  walk: Walk,
-  scope: Scope,
-  name: string,
-  clause: Clause,
-  location?: number,
-): Value | null {
+function bareColumn(walk: Walk, scope: Scope, name: string, clause: Clause, location?: number): Value | null {
   const uncertain: Value[] = [];
   for (let level: Scope | null = scope; level; level = level.parent) {
     const found = level.columns.filter(({ column }) => column.name === name);

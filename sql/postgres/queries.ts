@@ -31,6 +31,11 @@ export function select(walk: Walk, stmt: SelectStmt, outer: Place): readonly Col
   else {
     const names = fromClause(walk, stmt.fromClause, place);
     inside = { scope: scopeOf(names, place.scope), with: place.with };
+    // `TABLE t` is a SELECT whose `*` stands nowhere in the text; no subquery can stand there.
+    if (
+      (stmt.targetList?.[0] as { ResTarget?: { location?: number } } | undefined)?.ResTarget?.location === -1
+    )
+      for (const relation of names.relations) if (relation.use) relation.use.span = null;
     columns = targets(walk, stmt.targetList, inside);
     if (stmt.whereClause) expression(walk, stmt.whereClause, inside, 'where');
     for (const node of stmt.groupClause ?? []) groupItem(walk, node, columns, inside);

@@ -38,7 +38,7 @@ const channels: ReadonlyMap<string, Channel> = new Map(
   ).flatMap(([channel, names]) => names.split(' ').map((name) => [name, channel] as const)),
 );
 
-export const systemSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
+const systemSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
 
 /** The table or view that a name means; undefined when there is none. */
 export function findTable(walk: Walk, schema: string | undefined, name: string): CatalogTable | undefined {
@@ -111,9 +111,14 @@ export function noteTable(walk: Walk, node: object, table: CatalogTable, access:
   if (channel && (system || table.name === 'pg_stat_statements'))
     walk.record.has({ kind: 'channel', channel, what });
   if (table.kind === 'foreign') walk.record.has({ kind: 'channel', channel: 'network', what });
-  if (access.writes && table.hasTriggers)
-    walk.record.calls({ schema: table.schema, name: `${table.name}:triggers`, trust: 'unknown' });
+  if (access.writes) noteTriggers(walk, table);
   return use;
+}
+
+/** A write runs the triggers and rules of a user: a call of something that isn't the engine's own. */
+function noteTriggers(walk: Walk, table: CatalogTable): void {
+  if (table.hasTriggers)
+    walk.record.calls({ schema: table.schema, name: `${table.name}:triggers`, trust: 'unknown' });
 }
 
 /** A table or view in FROM, or as a write's object. */
@@ -123,7 +128,12 @@ export function tableRelation(walk: Walk, range: RangeVar, access: Access): Rela
   const columns = tableColumns(walk, table, range.location);
   // A write to a view is a write to what is behind it.
   if (access.writes)
-    for (const behind of walk.record.views.get(table)?.tables ?? []) if (!behind.system) behind.writes = true;
+    for (const behind of walk.record.views.get(table)?.tables ?? []) {
+      if (behind.system) continue;
+      behind.writes = true;
+      const own = walk.catalog.table(behind.schema, behind.table);
+      if (own) noteTriggers(walk, own);
+    }
   const alias = range.alias;
   if (alias) check('Alias', alias);
   return {

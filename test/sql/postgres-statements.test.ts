@@ -206,6 +206,7 @@ describe('functions', () => {
     ["select pg_catalog.md5('x')", 'md5:safe'],
     ["select tools.upper('x')", 'upper:unknown'],
     ['insert into audited (id) values (1)', 'audited:triggers:unknown'],
+    ['update audits set note = $1', 'audited:triggers:unknown'],
     ['select note from audited'],
     ['call mine(1)', 'mine:unknown'],
   ] as const)
@@ -332,6 +333,47 @@ describe('whether literals matter', () => {
     "select 'x'::text",
   ])
     it(`they don't: ${text}`, () => assert.equal(understood(text).literals, 'free'));
+});
+
+describe('one analysis for all texts of a shape', () => {
+  const templates: readonly ((n: number, s: string) => string)[] = [
+    (n, s) => `select id, ${n}, ${s} from customers where ssn = ${s} and id in (${n}, 7) limit ${n}`,
+    (n, s) => `insert into orders (id, amount) values (${n}, ${s}), (default, upper(${s}))`,
+    (n, s) =>
+      `with x as (select ${n} as a, ${s}::text as b) select x.*, name from x, customers order by a, left(b, ${n})`,
+    (n, s) => `select * from customers order by ${n}, length(${s})`,
+    (n, s) => `update orders set amount = ${s} where id = ${n} returning id, ${s}`,
+    (n, s) => `select ${s}::regclass, ${n} from generate_series(1, ${n}) g where g = ${n}`,
+    (n, s) => `set a.b = ${s}, ${n}`,
+  ];
+  it('holds where literals are free', () => {
+    const literal = fc.string({ maxLength: 8 }).filter((s) => !s.includes('\0'));
+    const read = (text: string): unknown =>
+      analyzer
+        .analyze(text, catalog, names)
+        .statements.map((statement) =>
+          statement.kind === 'opaque'
+            ? statement.kind
+            : { ...statement, tables: statement.tables.map((use) => ({ ...use, span: use.span !== null })) },
+        );
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...templates),
+        fc.nat(),
+        fc.nat(),
+        literal,
+        literal,
+        (template, n, m, a, b) => {
+          const quoted = (s: string): string => `'${s.replaceAll("'", "''")}'`;
+          const [one, other] = [template(n, quoted(a)), template(m, quoted(b))];
+          assert.equal(analyzer.shapeOf(one), analyzer.shapeOf(other));
+          const [first] = statements(one);
+          if (first?.kind === 'analyzed' && first.literals === 'free')
+            assert.deepEqual(read(one), read(other));
+        },
+      ),
+    );
+  });
 });
 
 describe('catalog queries of common clients', () => {

@@ -59,6 +59,7 @@ describe('permitted rows', () => {
   for (const text of [
     'select * from only customers',
     'select * from customers tablesample bernoulli(10)',
+    'table customers',
     'update customers set name = $1',
     'delete from customers',
     'select public.customers.id from public.customers',

@@ -44,6 +44,7 @@ const tables = [
   table('public', 'us_orders', 'id customer_id card_number amount placed'),
   table('public', 'products', 'id name price'),
   table('public', 'audited', 'id note', { hasTriggers: true }),
+  view('audits', 'id note', 'SELECT audited.id, audited.note FROM public.audited'),
   table('public', 'far_away', 'id', { kind: 'foreign' }),
   table('public', 'events', 'id email', { kind: 'partitioned' }),
   table('public', 'events_2026', 'id email', { parents: ['public.events'] }),
