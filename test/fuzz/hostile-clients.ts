@@ -10,7 +10,8 @@ import * as postgres from './postgres-bytes.ts';
 /** How a conversation ended. `held`: we had finished, and the gateway neither answered nor closed. */
 export type Ending = 'closed' | 'held';
 
-const PATIENCE_MS = 15_000;
+/** More than any of the gateway's own time limits for a sign-in. */
+const PATIENCE_MS = 40_000;
 /** Long enough for an answer, short enough for a thousand conversations in which none comes. */
 const ANSWER_MS = 300;
 

@@ -100,9 +100,11 @@ async function letGo(
   once: () => Promise<Ending>,
   say: StormOptions['say'],
 ): Promise<void> {
+  const started = process.hrtime.bigint();
   const endings = await many(total, once);
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   const held = endings.filter((ending) => ending === 'held').length;
-  say(`${endings.length} ${whom}, ${held} held`);
+  say(`${endings.length} ${whom} in ${seconds.toFixed(1)} s, ${held} held`);
   if (held > 0) throw new Error(`${held} ${whom} were never let go`);
 }
 
@@ -133,7 +135,7 @@ async function assertSound(world: World, token: string, when: string): Promise<v
   ]);
   if (!/^a\*+@example\.se\n$/.test(shop.stdout)) fail(`PostgreSQL: ${shop.stdout}${shop.stderr}`);
   const crm = await runMySqlClient({ ...to, port: gateway.ports.mysql, database: 'crm' }, [
-    ...['--enable-cleartext-plugin', '--skip-ssl', '-e', 'select email from contacts where id = 1'],
+    ...['--skip-ssl', '-e', 'select email from contacts where id = 1'],
   ]);
   if (!/^a\*+@example\.se\n$/.test(crm.stdout)) fail(`MySQL: ${crm.stdout}${crm.stderr}`);
   const resident = residentMiB(gateway.process.pid);
