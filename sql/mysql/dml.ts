@@ -53,11 +53,19 @@ function assignments(tokens: readonly Token[]): Assignment[] {
   });
 }
 
-/** A value in a SELECT list: never an alias, so it stands in parentheses unless it is one token or a name. */
-const asItem = (value: readonly Token[]): Token[] =>
-  value.every((token) => token.kind === 'word' || token.kind === 'quoted' || token.upper === '.')
-    ? [...value]
-    : [made('('), ...value, made(')')];
+/** A value in a SELECT list: never an alias, so it stands in parentheses unless it is a name, a word or in some already. */
+function asItem(value: readonly Token[]): Token[] {
+  const named = value.every(
+    (token) => token.kind === 'word' || token.kind === 'quoted' || token.upper === '.',
+  );
+  if (named) return [...value];
+  if (value[0]?.upper === '(') {
+    const cursor = new Cursor(value);
+    cursor.group();
+    if (cursor.done) return [...value];
+  }
+  return [made('('), ...value, made(')')];
+}
 
 export function analyzeUpdate(work: Work, prefix: readonly Token[], cursor: Cursor): Draft {
   cursor.expect('UPDATE');

@@ -337,9 +337,11 @@ export class Resolver {
   private join(left: Relation, right: Relation, item: FromItem, scope: Scope, ctes: Ctes | null): Relation {
     if (item.using.length > 0) {
       const natural = item.using.length === 1 && item.using[0]?.parts[0] === '\u0000natural';
+      // the server turns a RIGHT JOIN round before it lists the columns
+      const [first, second] = item.join === 'right' ? [right, left] : [left, right];
       const { relation, joined } = joinUsing(
-        left,
-        right,
+        first,
+        second,
         natural ? null : item.using.map((leaf) => leaf.parts[0] ?? ''),
       );
       for (const column of joined) this.facts.use(column.sources, 'join');

@@ -36,7 +36,7 @@ class Builder extends ExpressionEmitter {
     const frame = this.frame;
     switch (token.kind) {
       case 'executable_comment':
-        return this.refuse('an executable comment inside a statement');
+        throw new Unsupported('an executable comment inside a statement', token.start);
       case 'param':
       case 'bits':
       case 'number':
