@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { CatalogFunction } from '../../sql/catalog.ts';
 import { mysqlAnalyzer } from '../../sql/mysql/analyze.ts';
 import { postgresAnalyzer } from '../../sql/postgres/analyze.ts';
-import { asking, catalogOf, deciding, inShort, shopCatalog, table } from './shop.ts';
+import { asking, catalogOf, deciding, inShort, policyFrom, shopCatalog, table } from './shop.ts';
 
 const builtin = (name: string, more: Partial<CatalogFunction> = {}): CatalogFunction => ({
   schema: 'pg_catalog',
@@ -68,6 +68,40 @@ test('PostgreSQL texts of an analyst', async (t) => {
       assert.equal(inShort(decision).split(' ').slice(0, 2).join(' '), expect, decision.because.message);
     });
   }
+});
+
+test('a view’s own tags count beside those of the tables behind it', async () => {
+  const policy = policyFrom(`version: 1
+regions: { eu: {} }
+data:
+  shop:
+    - { table: public.people, region: eu, columns: { mail: pii.email } }
+    - { table: public.shown, region: eu, columns: { tax: pii.tax } }
+roles:
+  r: { members: { groups: [r] }, databases: [shop], read: { regions: [eu] } }
+`);
+  const catalog = catalogOf([
+    table('public.people', ['id', 'tax_id', 'mail']),
+    table('public.shown', ['id', 'tax', 'address'], {
+      kind: 'view',
+      definition: 'SELECT id, tax_id AS tax, mail AS address FROM public.people',
+    }),
+  ]);
+  const analyzer = await postgresAnalyzer();
+  const ask = (sql: string) => {
+    const [one] = analyzer.analyze(sql, catalog, { path: ['public'] }).statements;
+    assert.ok(one);
+    return deciding('r', one, { policy, catalog });
+  };
+  const plain = ask('select tax, address from shown');
+  assert.ok(plain.effect === 'allow', plain.because.message);
+  assert.deepEqual(plain.masks.map((mask) => `${mask.table}.${mask.column}`).sort(), [
+    'people.mail',
+    'shown.tax',
+  ]);
+  assert.equal(inShort(ask('select id from shown where tax = $1')), 'refuse masked_use');
+  assert.equal(inShort(ask('select id from shown where address = $1')), 'refuse masked_use');
+  assert.equal(inShort(ask('select id from shown where id = $1')), 'allow shop-eu');
 });
 
 const contacts: readonly (readonly [sql: string, expect: string])[] = [
