@@ -16,7 +16,7 @@ export interface ExportOptions {
 const chunkChars = 64 * 1024;
 
 /** The CSV header, with its CRLF. */
-export const csvHeader = csvRecord(columns.map(([name]) => name));
+const csvHeader = csvRecord(columns.map(([name]) => name));
 
 /** A row as a line of the format, line end included. In JSON lines a list is an array and null says "not applicable". */
 export function formatRow(cells: readonly Cell[], format: ExportFormat): string {

@@ -30,7 +30,7 @@ export interface Store {
 }
 
 /** Where the store lies in an audit directory. */
-export function storePath(directory: string): string {
+function storePath(directory: string): string {
   return join(directory, 'audit.sqlite');
 }
 
