@@ -229,7 +229,7 @@ const POLICY = {
   regions: { eu: {}, us: {} },
   data: {
     bench: [
-      { table: 'public.pgbench_*', region: 'eu' },
+      ...['accounts', 'branches', 'history', 'tellers'].map((name) => ({ table: `public.pgbench_${name}`, region: 'eu' })),
       { table: 'public.stream', region: 'eu', columns: { email: 'pii.email' } },
     ],
   },

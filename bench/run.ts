@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the gateway costs beside a direct connection and PgBouncer, all in one run and in rotating
  * order, so that a machine that slows down slows all of them. Writes bench/RESULTS.md.
- * Options: --quick (3 runs of 1 s, fewer rows, prints only), --runs N, --seconds N.
+ * Options: --quick (3 runs of 2 s, fewer rows, prints only), --runs N, --seconds N.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -15,7 +15,7 @@ const { values: options } = parseArgs({
 });
 const quick = options.quick === true;
 const runs = Number(options.runs ?? (quick ? 3 : 5));
-const seconds = Number(options.seconds ?? (quick ? 1 : 5));
+const seconds = Number(options.seconds ?? (quick ? 2 : 5));
 const streamRows = quick ? STREAM_ROWS / 10 : STREAM_ROWS;
 
 const paths = await startPaths(streamRows);
