@@ -3,6 +3,8 @@
  * NO_BACKSLASH_ESCAPES, no PIPES_AS_CONCAT, utf8mb4. No grammar here, and no names: what a token means is for others.
  */
 
+import { Rows } from './rows.ts';
+
 export type TokenKind =
   /** An unquoted identifier or keyword. */
   | 'word'
@@ -309,65 +311,6 @@ export interface Lexed {
   readonly tokens: Token[];
   readonly error: LexError | null;
 }
-
-/** Rows of `VALUES (...), (...)` made of literals and parameters alone, as many as the first row's: only the first is kept. */
-class Rows {
-  private start = -1;
-  private commas = 0;
-  private simple = false;
-  private first = -1;
-  private expected = false;
-
-  /** Sees each token as it is added; answers how many of the last ones to drop again. */
-  see(tokens: readonly Token[], token: Token): number {
-    const { kind, upper } = token;
-    if (this.start >= 0) {
-      if (upper === ')') return this.closeRow(tokens);
-      if (upper === ',') this.commas++;
-      else if (
-        upper !== '-' &&
-        upper !== '+' &&
-        upper !== 'NULL' &&
-        upper !== 'DEFAULT' &&
-        !literals.has(kind)
-      )
-        this.simple = false;
-      if (upper === '(') this.reset();
-    } else if (upper === '(' && this.expected) {
-      this.start = tokens.length;
-      this.commas = 0;
-      this.simple = true;
-      this.expected = false;
-    } else if (upper === ',' && this.first >= 0) this.expected = true;
-    else {
-      this.reset();
-      this.expected = upper === 'VALUES' || upper === 'VALUE';
-    }
-    return 0;
-  }
-
-  private closeRow(tokens: readonly Token[]): number {
-    const width = tokens.length - this.start;
-    this.start = -1;
-    if (!this.simple) {
-      this.reset();
-      return 0;
-    }
-    if (this.first < 0) {
-      this.first = this.commas;
-      return 0;
-    }
-    // the row's tokens (its closing parenthesis is not among them yet) and the comma before it
-    return this.commas === this.first ? width + 1 : 0;
-  }
-
-  private reset(): void {
-    this.start = -1;
-    this.first = -1;
-    this.expected = false;
-  }
-}
-const literals: ReadonlySet<TokenKind> = new Set(['string', 'number', 'bits', 'param']);
 
 /** All tokens up to the end or the first problem, with uniform rows of VALUES folded into the first. Parentheses deeper than `nestingMax` are a problem. */
 export function lex(text: string): Lexed {

@@ -2,12 +2,9 @@
  * Resolves a query's names against the catalog and notes every use of every column, clause by clause. The rules are
  * the server's: where an alias and a column compete and the server's choice depends on more than the text, both count.
  */
-import type { Catalog, CatalogTable, NameScope } from '../catalog.ts';
 import type { Clause, ColumnRef } from '../statement.ts';
-import type { Facts } from './facts.ts';
 import { nativeFunction } from './functions.ts';
 import { Unsupported } from './leaves.ts';
-import { lex, splitStatements } from './lexer.ts';
 import {
   besides,
   type Ctes,
@@ -19,25 +16,8 @@ import {
   Scope,
   type Source,
 } from './scope.ts';
-import { buildSkeleton } from './skeleton.ts';
-import { isSystemSchema, systemChannel, systemTable } from './system.ts';
-import {
-  type CallLeaf,
-  type Expr,
-  type FromItem,
-  type NameLeaf,
-  parseSkeleton,
-  type Query,
-  type Select,
-} from './tree.ts';
-
-const viewDepthMax = 16;
-
-export interface Resolved {
-  readonly outputs: readonly OutColumn[];
-  /** The scope of a single SELECT, for the names of a write's targets; null for a set operation. */
-  readonly scope: Scope | null;
-}
+import { type Resolved, SourceReader } from './sources.ts';
+import type { CallLeaf, Expr, FromItem, NameLeaf, Query, Select } from './tree.ts';
 
 type Aliases = 'none' | 'both' | 'first';
 interface Context {
@@ -47,21 +27,9 @@ interface Context {
   readonly mode: Aliases;
 }
 
-export class Resolver {
-  private readonly catalog: Catalog;
-  private readonly names: NameScope;
-  private readonly facts: Facts;
-  private readonly viewDepth: number;
-
-  constructor(catalog: Catalog, names: NameScope, facts: Facts, viewDepth = 0) {
-    this.catalog = catalog;
-    this.names = names;
-    this.facts = facts;
-    this.viewDepth = viewDepth;
-  }
-
+export class Resolver extends SourceReader {
   /** `clause` is what a plain select item counts as: 'output', or 'write' when the rows go into a table. */
-  query(query: Query, outer: Scope | null, ctes: Ctes | null, clause: Clause): Resolved {
+  override query(query: Query, outer: Scope | null, ctes: Ctes | null, clause: Clause): Resolved {
     const inner = this.commonTables(query, outer, ctes);
     const arms = query.arms.map((arm, at) =>
       this.select(arm, outer, inner, clause, query.arms.length === 1 && at === 0 ? query.order : []),
@@ -381,118 +349,9 @@ export class Resolver {
     return { sources: [source], visible: source.columns };
   }
 
-  private tableSource(leaf: NameLeaf, alias: NameLeaf | null, ctes: Ctes | null): Source {
-    const name = leaf.parts[leaf.parts.length - 1] ?? '';
-    const folds = this.catalog.foldsTableNames;
-    if (leaf.parts.length > 2) throw new Unsupported('a table name of more than two parts', leaf.start);
-    if (leaf.parts.length === 1) {
-      for (let at = ctes; at; at = at.parent) {
-        if (at.name === name || (folds && at.name.toLowerCase() === name.toLowerCase())) {
-          if (at.columns === null)
-            throw new Unsupported(`the forward reference to ${name} in WITH`, leaf.start);
-          return {
-            name: alias?.parts[0] ?? name,
-            schema: null,
-            columns: at.columns,
-            open: null,
-            uses: [0, 0],
-          };
-        }
-      }
-    }
-    const schema = leaf.parts.length === 2 ? (leaf.parts[0] ?? '') : this.names.path[0];
-    if (schema === undefined) throw new Unsupported('No database selected', leaf.start, 'unknown_name');
-    const from = this.facts.tables.length;
-    const { columns, table } = this.table(schema, name, leaf, alias !== null);
-    return {
-      name: alias?.parts[0] ?? name,
-      schema: alias ? null : schema,
-      columns,
-      open: table.open ? { schema: table.schema, name: table.name } : null,
-      uses: [from, this.facts.tables.length],
-    };
+  protected override within(schema: string): Resolver {
+    return new Resolver(this.catalog, { path: [schema] }, this.facts, this.viewDepth + 1);
   }
-
-  /** The columns of a table or view, noting its use as a read. */
-  private table(
-    schema: string,
-    name: string,
-    leaf: NameLeaf,
-    aliased: boolean,
-  ): { columns: readonly OutColumn[]; table: { schema: string; name: string; open: boolean } } {
-    const viaView = this.viewDepth > 0;
-    if (isSystemSchema(schema)) {
-      const known = systemTable(this.catalog, schema, name);
-      const channel = systemChannel(schema, name);
-      const table = {
-        schema: schema.toLowerCase(),
-        name: known?.name ?? name,
-        open: known === undefined || known.columns.length === 0,
-      };
-      if (channel) this.facts.effect({ kind: 'channel', channel, what: `${table.schema}.${table.name}` });
-      this.facts.table({
-        schema: table.schema,
-        table: table.name,
-        reads: true,
-        writes: false,
-        system: true,
-        view: false,
-        viaView,
-        span: null,
-      });
-      return { columns: known ? ownColumns(table.schema, known) : [], table };
-    }
-    const table = this.catalog.table(schema, name);
-    if (!table)
-      throw new Unsupported(
-        `Table '${schema}.${name}' doesn't exist`,
-        viaView ? null : leaf.start,
-        'unknown_name',
-      );
-    const view = table.kind === 'view';
-    const span = viaView || leaf.token < 0 ? null : { start: leaf.start, end: leaf.end, aliased };
-    this.facts.table({
-      schema: table.schema,
-      table: table.name,
-      reads: true,
-      writes: false,
-      system: false,
-      view,
-      viaView,
-      span,
-    });
-    const found = { schema: table.schema, name: table.name, open: false };
-    if (!view) return { columns: ownColumns(table.schema, table), table: found };
-    return { columns: this.view(table), table: found };
-  }
-
-  private view(view: CatalogTable): readonly OutColumn[] {
-    const title = `${view.schema}.${view.name}`;
-    if (!view.definition) throw new Unsupported(`the definition of view ${title} can't be read`);
-    if (this.viewDepth >= viewDepthMax) throw new Unsupported(`views nested too deeply at ${title}`);
-    try {
-      const { tokens, error } = lex(view.definition);
-      const statements = splitStatements(tokens);
-      if (error || statements.length !== 1 || !statements[0]) throw new Unsupported('its text');
-      const skeleton = buildSkeleton(statements[0]);
-      if (skeleton.assigns || skeleton.file) throw new Unsupported('its text');
-      const within = new Resolver(this.catalog, { path: [view.schema] }, this.facts, this.viewDepth + 1);
-      const { outputs } = within.query(parseSkeleton(skeleton), null, null, 'output');
-      if (outputs.length !== view.columns.length) throw new Unsupported('its columns');
-      return outputs.map((output, at) => ({ ...output, name: view.columns[at]?.name ?? output.name }));
-    } catch (cause) {
-      if (!(cause instanceof Unsupported)) throw cause;
-      throw new Unsupported(`view ${title} can't be followed: ${cause.message}`, null, cause.reason);
-    }
-  }
-}
-
-function ownColumns(schema: string, table: CatalogTable): readonly OutColumn[] {
-  return table.columns.map((column) => ({
-    name: column.name,
-    sources: [{ schema, table: table.name, column: column.name }],
-    direct: true,
-  }));
 }
 
 /** Arms of a set operation, column by column; names are the first arm's. */

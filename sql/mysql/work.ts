@@ -4,9 +4,10 @@ import type { Clause, Output, StatementKind, TableUse } from '../statement.ts';
 import { Facts } from './facts.ts';
 import { Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
-import { type Resolved, Resolver } from './resolve.ts';
+import { Resolver } from './resolve.ts';
 import type { OutColumn } from './scope.ts';
 import { buildSkeleton } from './skeleton.ts';
+import type { Resolved } from './sources.ts';
 import { isSystemSchema, systemChannel } from './system.ts';
 import { parseSkeleton } from './tree.ts';
 
