@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from '../bytes.ts';
-import type { Admission, GateSession, Refused, UpstreamName } from '../gate.ts';
+import type { GateSession, Refused } from '../gate.ts';
 import {
   clientType,
   encodeNamed,
@@ -21,46 +21,10 @@ import {
   readQuery,
 } from './client-messages.ts';
 import { serverRefusal } from './errors.ts';
-import { Request, type RequestQueue } from './requests.ts';
+import type { Flow, Handled } from './flow.ts';
+import { Request } from './requests.ts';
 import { mayRevert, settingOf } from './settings-log.ts';
 import type { Names, Portal, Prepared } from './statements.ts';
-
-/** What a client message comes to. `again`: it waits, and will be looked at once more. */
-export type Handled = 'verbatim' | 'consumed' | 'again';
-
-/** Why no client message is being handled. */
-export type Blocked = '' | 'admission' | 'idle' | 'settle' | 'state' | 'switch' | 'confirm' | 'full';
-
-/** What the handling of messages needs of the relay around it. */
-export interface Flow {
-  readonly queue: RequestQueue;
-  readonly upstream: UpstreamName;
-  readonly signal: AbortSignal;
-  /** The answer that the current message waited for. */
-  readonly answer: Admission | null;
-  /** Counts pipelines; messages of one share the fate of being skipped. */
-  readonly group: number;
-  /** A settling statement was sent in the open pipeline. */
-  readonly settlingGroup: boolean;
-  /** A settling statement ran in the open transaction. */
-  readonly unsettledTransaction: boolean;
-  /** Sends bytes of the gateway's own, behind all that came before the current message. */
-  send(bytes: Buffer): void;
-  block(reason: Blocked): Handled;
-  wait(admission: Promise<Admission>): Handled;
-  /** null: this upstream is the one. `wait`: it is going to be. A refusal: it can't be now. */
-  elsewhere(route: UpstreamName, answer: Admission | null): Refused | 'wait' | null;
-  /** An extended message is on its way. */
-  openGroup(request: Request): void;
-  /** A Query or Sync is on its way. */
-  endGroup(request: Request): void;
-  /** Handle nothing more until the state has been read again. */
-  settle(): void;
-  settleAtSync(): void;
-  /** The server will discard the client's messages up to Sync. */
-  skip(): void;
-  terminate(): Handled;
-}
 
 export class ClientRequests {
   readonly #flow: Flow;
@@ -94,8 +58,10 @@ export class ClientRequests {
       case clientType.close:
         return this.#close(content);
       case clientType.sync:
+        empty(content);
         return this.#sync();
       case clientType.flush:
+        empty(content);
         return 'verbatim';
       case clientType.functionCall:
         return this.#refuseQuery(this.#session.refuseMessage('FunctionCall'));
@@ -325,6 +291,10 @@ export class ClientRequests {
 const knownTypes: ReadonlySet<number> = new Set(
   Object.values(clientType).filter((t) => t !== clientType.password),
 );
+
+function empty(content: Buffer): void {
+  if (content.length > 0) throw new ProtocolError('a Sync or Flush with content');
+}
 
 function unknownType(type: number): never {
   throw new ProtocolError(`an unknown message type 0x${type.toString(16)}`);

@@ -2,7 +2,9 @@
  * The words of errors: refusals, the ends of sessions, and server messages whose words may carry values. Only
  * encodings; who gets which error is decided elsewhere. SQLSTATEs as in the manual's appendix A.
  */
+import { ProtocolError } from '../bytes.ts';
 import type { Refused } from '../gate.ts';
+import { FrameTooLong } from './framing.ts';
 import { encodeFields, readFields, serverType } from './server-messages.ts';
 
 /** A refusal as the server's own kind of error: the session goes on. */
@@ -48,16 +50,27 @@ export function serverRefusal(sqlState: string, message: string, hint = ''): Ref
 /** Names of objects, never values: severity, code, schema, table, column, data type, constraint, position. */
 const harmless = new Set(['S', 'V', 'C', 's', 't', 'c', 'd', 'n', 'P']);
 
+/** What may be said in place of the server's own words, which a function could have chosen. */
+const neutral: ReadonlyMap<string, string> = new Map([
+  ['25P02', 'current transaction is aborted, commands ignored until end of transaction block'],
+  ['40001', 'could not serialize access'],
+  ['40P01', 'deadlock detected'],
+  ['55P03', 'a lock is not available'],
+  ['57014', 'canceling statement due to a request or a timeout'],
+]);
+
 /**
  * An ErrorResponse or NoticeResponse without any word that could hold a value of a row: message, detail, hint,
  * context and internal query go.
  */
 export function withholdValues(type: number, content: Buffer): Buffer {
   const fields = [...readFields(content)].filter(([code]) => harmless.has(code));
+  const code = fields.find(([name]) => name === 'C')?.[1] ?? '';
   const message =
-    type === serverType.error
+    neutral.get(code) ??
+    (type === serverType.error
       ? 'the statement failed on the server (details withheld: masked columns are in play)'
-      : 'the server sent a notice (details withheld: masked columns are in play)';
+      : 'the server sent a notice (details withheld: masked columns are in play)');
   return encodeFields(type, [...fields, ['M', message] as const]);
 }
 
@@ -77,4 +90,16 @@ export class SessionEnd extends Error {
 /** The upstream said something that it may not say here. */
 export function breach(what: string): SessionEnd {
   return new SessionEnd('08P01', `the session was closed: the upstream ${what}`);
+}
+
+/** How a session ends that `error` ended; `side` is whose bytes were being read. */
+export function endOf(error: unknown, side: 'the client' | 'the upstream'): SessionEnd {
+  if (error instanceof SessionEnd) return error;
+  if (error instanceof FrameTooLong) {
+    return new SessionEnd('54000', `${error.message} is over this gateway's limit`);
+  }
+  if (error instanceof ProtocolError) {
+    return new SessionEnd('08P01', `protocol violation by ${side}: ${error.message}`);
+  }
+  return new SessionEnd('XX000', 'the gateway failed; the session was closed');
 }

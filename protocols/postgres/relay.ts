@@ -3,41 +3,21 @@
  * what the client may see out. Every text and every execution passes the gate here. A state machine: no socket, no
  * clock, no randomness.
  */
-import { serialize } from 'pg-protocol';
-import { ProtocolError } from '../bytes.ts';
 import type { Admission, GateSession, Refused, UpstreamName } from '../gate.ts';
-import { readTextArray } from './array-literal.ts';
 import { clientType, flush } from './client-messages.ts';
-import { type Blocked, ClientRequests, type Flow, type Handled } from './client-requests.ts';
-import { encodeFatal, SessionEnd, serverRefusal } from './errors.ts';
-import { ClientFrames, FrameTooLong } from './framing.ts';
+import { ClientRequests } from './client-requests.ts';
+import { breach, encodeFatal, endOf, serverRefusal } from './errors.ts';
+import { type Blocked, type Flow, type Handled, type RelayEnds, RoutePin } from './flow.ts';
+import { ClientFrames } from './framing.ts';
 import { Request, RequestQueue } from './requests.ts';
 import { type ResultEvents, Results } from './results.ts';
 import { status } from './server-messages.ts';
+import { readPath, stateQuery } from './session-state.ts';
 import { SettingsLog } from './settings-log.ts';
 import { Names, type Portal, type Prepared } from './statements.ts';
 import { UpstreamFrames } from './upstream-frames.ts';
 
-/** The two sides, as the relay needs them. */
-export interface RelayEnds {
-  toClient(bytes: Buffer): void;
-  toUpstream(bytes: Buffer): void;
-  /** Makes another upstream the current one, opening it when need be and saying `settings` there first. */
-  switchTo(upstream: UpstreamName, settings: readonly string[]): Promise<void>;
-  /** Whether the client's bytes should wait for now. */
-  holdClient(held: boolean): void;
-  /** The session is over; `response` is the client's last message. `cancel`: the running statement is to be stopped. */
-  end(response: Buffer | null): void;
-}
-
 const inFlightMax = 8192;
-
-/** Reads the answer to the state question. @throws ProtocolError */
-export function readPath(literal: string): readonly string[] {
-  return readTextArray(literal).map((schema) => schema ?? '');
-}
-export const stateText = 'SELECT pg_catalog.current_schemas(true)';
-const stateQuery: Buffer = Buffer.from(serialize.query(stateText));
 
 export class Relay implements ResultEvents, Flow {
   readonly #session: GateSession;
@@ -50,6 +30,7 @@ export class Relay implements ResultEvents, Flow {
   readonly #results: Results;
   readonly #requests: ClientRequests;
   readonly #settings = new SettingsLog();
+  readonly #pin: RoutePin;
   upstream: UpstreamName;
   #abort = new AbortController();
 
@@ -68,12 +49,12 @@ export class Relay implements ResultEvents, Flow {
   #groupOpen = false;
   /** The client's messages up to Sync are discarded, as the server does or will do. */
   #skipping = false;
-  #pinned = false;
 
   settlingGroup = false;
   #refreshWanted = false;
   unsettledTransaction = false;
   #readySeen = false;
+  #skipSeen = false;
   #fatal = false;
   #full = false;
   #stateValue: string | null = null;
@@ -82,6 +63,7 @@ export class Relay implements ResultEvents, Flow {
   /** @param state the literal that `current_schemas(true)` gave at the start. */
   constructor(session: GateSession, ends: RelayEnds, upstream: UpstreamName, state: string) {
     this.#session = session;
+    this.#pin = new RoutePin(session);
     this.#ends = ends;
     this.upstream = upstream;
     this.#lastState = state;
@@ -104,6 +86,7 @@ export class Relay implements ResultEvents, Flow {
     try {
       this.#upstreamFrames.push(piece);
       if (this.#readySeen) this.#afterReady();
+      if (this.#skipSeen) this.#afterSkip();
     } catch (error) {
       this.#fail(error, 'the upstream');
       return;
@@ -133,12 +116,20 @@ export class Relay implements ResultEvents, Flow {
     this.#results.abort(sqlState);
   }
 
+  /** Bytes of the client that wait for their turn. */
+  get waitingBytes(): number {
+    return this.#frames.waiting;
+  }
   /** True when the upstream works on something. */
   get busy(): boolean {
     return this.queue.length > 0;
   }
   get ended(): boolean {
     return this.#ended;
+  }
+  /** The client has half a row: a message would be taken for the rest of it. */
+  get midRow(): boolean {
+    return this.#upstreamFrames.midRow;
   }
 
   #end(sqlState: string, response: Buffer | null): void {
@@ -148,17 +139,9 @@ export class Relay implements ResultEvents, Flow {
 
   #fail(error: unknown, side: 'the client' | 'the upstream'): void {
     if (this.#ended) return;
-    if (error instanceof SessionEnd) this.#end(error.sqlState, error.response);
-    else if (error instanceof FrameTooLong) {
-      this.#end('54000', encodeFatal('54000', `${error.message} is over this gateway's limit`));
-    } else if (error instanceof ProtocolError) {
-      this.#end('08P01', encodeFatal('08P01', `protocol violation by ${side}: ${error.message}`));
-    } else {
-      this.#end('XX000', encodeFatal('XX000', 'the gateway failed; the session was closed'));
-    }
+    const { sqlState, response } = endOf(error, side);
+    this.#end(sqlState, response);
   }
-
-  // Client side
 
   #pump(): void {
     if (this.#pumping || this.#ended || this.#blocked !== '') return;
@@ -284,15 +267,14 @@ export class Relay implements ResultEvents, Flow {
     this.queue.push(request);
     if (!this.#groupOpen) {
       this.#groupOpen = true;
-      this.#pin();
+      this.#pin.hold(this.upstream);
     }
-    if (this.queue.length >= inFlightMax && this.#blocked === '') {
-      this.#full = true;
-    }
+    if (this.queue.length >= inFlightMax) this.#full = true;
   }
 
   endGroup(request: Request): void {
     this.queue.push(request);
+    if (this.queue.length >= inFlightMax) this.#full = true;
     this.group++;
     this.#groupOpen = false;
     this.settlingGroup = false;
@@ -317,16 +299,14 @@ export class Relay implements ResultEvents, Flow {
     return 'consumed';
   }
 
-  // Upstream side
-
   ready(statusByte: number): void {
     const before = this.#status;
     this.#status = statusByte;
     this.#readySeen = true;
     if (statusByte === status.idle) {
       this.#settings.kept();
-      if (!this.#groupOpen && this.queue.length === 0) this.#unpin();
-    } else this.#pin();
+      if (!this.#groupOpen && this.queue.length === 0) this.#pin.release();
+    } else this.#pin.hold(this.upstream);
     const back = statusByte === status.idle || before === status.failed;
     if (this.unsettledTransaction && back && before !== statusByte) this.#refreshWanted = true;
   }
@@ -337,6 +317,7 @@ export class Relay implements ResultEvents, Flow {
 
   skipping(): void {
     this.#skipping = true;
+    this.#skipSeen = true;
   }
 
   setting(text: string): void {
@@ -354,18 +335,6 @@ export class Relay implements ResultEvents, Flow {
   /** A FATAL error has been passed on: the upstream closes the session, and nothing more need be said. */
   get sawFatal(): boolean {
     return this.#fatal;
-  }
-
-  #pin(): void {
-    if (this.#pinned) return;
-    this.#pinned = true;
-    this.#session.pinned(this.upstream);
-  }
-
-  #unpin(): void {
-    if (!this.#pinned) return;
-    this.#pinned = false;
-    this.#session.pinned(null);
   }
 
   #askState(): void {
@@ -401,9 +370,17 @@ export class Relay implements ResultEvents, Flow {
     this.#endIfDrained();
   }
 
+  /** The server skips to a Sync that the client has still to send: no ReadyForQuery comes before that. */
+  #afterSkip(): void {
+    this.#skipSeen = false;
+    if (!this.#skipping || this.queue.length > 0) return;
+    if (this.#blocked === 'settle' || this.#blocked === 'idle' || this.#blocked === 'confirm')
+      this.#unblock();
+  }
+
   #stateRead(): void {
     const value = this.#stateValue;
-    if (value === null) throw new SessionEnd('08006', 'the session state could not be read');
+    if (value === null) throw breach('did not tell the session state');
     this.#session.refreshed({ path: readPath(value) });
     // An answer that was waited for speaks of the names as they were.
     if (value !== this.#lastState) this.answer = null;

@@ -8,9 +8,10 @@ import type { Gate, GateSession, ListenerSettings, SignInRefused, UpstreamName }
 import { CancelKeys } from './cancel.ts';
 import { terminate } from './client-messages.ts';
 import { encodeFatal, SessionEnd } from './errors.ts';
-import { runQuery } from './frame-source.ts';
+import type { RelayEnds } from './flow.ts';
+import { type FrameSource, runQuery } from './frame-source.ts';
 import { type Greeted, Greeting } from './greeting.ts';
-import { Relay, type RelayEnds, readPath, stateText } from './relay.ts';
+import { Relay } from './relay.ts';
 import { pins } from './results.ts';
 import {
   authenticationOk,
@@ -19,7 +20,10 @@ import {
   encodeReady,
   status,
 } from './server-messages.ts';
+import { readPath, stateText } from './session-state.ts';
 import { cancelUpstream, connectUpstream, type UpstreamConnection, UpstreamUnavailable } from './upstream.ts';
+
+const heldBytesMax = 256 * 1024;
 
 const cancelKeys = new CancelKeys();
 
@@ -30,6 +34,8 @@ export function servePostgres(socket: net.Socket, gate: Gate, settings: Listener
 
 interface Opened {
   readonly connection: UpstreamConnection;
+  /** Reads the connection while the relay doesn't. */
+  frames: FrameSource | null;
   /** How many of the session's settings have been said here. */
   settings: number;
 }
@@ -118,7 +124,8 @@ class Session implements RelayEnds {
   }
 
   async #begin(greeted: Greeted, session: GateSession): Promise<void> {
-    const { connection } = await this.#open(session.home);
+    const opened = await this.#open(session.home);
+    const { connection } = opened;
     const rows = await runQuery(connection.socket, connection.frames, stateText);
     const state = rows[0]?.[0];
     if (this.#ended || state === null || state === undefined) throw new ProtocolError('no session state');
@@ -136,9 +143,10 @@ class Session implements RelayEnds {
     this.#client.write(encodeBackendKeyData(processId, key));
     this.#client.write(encodeReady(status.idle));
     this.#client.uncork();
-    this.#attach(connection);
+    this.#attach(opened);
     this.#client.on('data', (piece: Buffer) => {
       connectionWrite(this.#current?.socket, () => relay.client(piece));
+      if (this.#clientHeld) this.#flow();
     });
     this.#client.on('drain', () => {
       this.#clientStalled = false;
@@ -161,7 +169,11 @@ class Session implements RelayEnds {
         throw new UpstreamUnavailable(`upstream "${name}": ${pin} is not ${value}`);
       }
     }
-    const opened: Opened = { connection, settings: 0 };
+    if (this.#ended) {
+      connection.socket.destroy();
+      throw new UpstreamUnavailable('the session is over');
+    }
+    const opened: Opened = { connection, frames: connection.frames, settings: 0 };
     this.#upstreams.set(name, opened);
     connection.socket.on('close', () => {
       if (this.#ended) return;
@@ -173,13 +185,15 @@ class Session implements RelayEnds {
   }
 
   /** Gives a connection's bytes to the relay. */
-  #attach(connection: UpstreamConnection): void {
-    const { socket } = connection;
-    const leftover = connection.frames.detach();
-    this.#current = connection;
+  #attach(opened: Opened): void {
+    const { socket } = opened.connection;
+    const leftover = opened.frames?.detach();
+    opened.frames = null;
+    this.#current = opened.connection;
+    this.#upstreamStalled = false;
     socket.on('data', this.#fromUpstream);
     socket.on('drain', this.#upstreamDrained);
-    if (leftover.length > 0) this.#fromUpstream(leftover);
+    if (leftover !== undefined && leftover.length > 0) this.#fromUpstream(leftover);
     if (!this.#clientStalled) socket.resume();
   }
 
@@ -191,9 +205,11 @@ class Session implements RelayEnds {
     this.#flow();
   };
 
-  /** Reads from the client unless the relay or the upstream can't take more. */
+  /** Reads from the client unless the relay or the upstream can't take more. A client that waits for a decision is
+   *  read on, within bounds, or its leaving would go unnoticed. */
   #flow(): void {
-    if (this.#clientHeld || this.#upstreamStalled) this.#client.pause();
+    const waiting = this.#clientHeld && this.#relay!.waitingBytes > heldBytesMax;
+    if (waiting || this.#upstreamStalled) this.#client.pause();
     else if (this.#relay !== null) this.#client.resume();
   }
 
@@ -218,24 +234,25 @@ class Session implements RelayEnds {
   }
 
   async switchTo(name: UpstreamName, settings: readonly string[]): Promise<void> {
-    const before = this.#current!;
     const opened = await this.#open(name);
     const { socket } = opened.connection;
-    before.socket.off('data', this.#fromUpstream);
-    before.socket.off('drain', this.#upstreamDrained);
-    const frames = opened.connection.frames.again();
+    opened.frames ??= opened.connection.frames.again();
     while (opened.settings < settings.length) {
-      await runQuery(socket, frames, settings[opened.settings]!);
+      await runQuery(socket, opened.frames, settings[opened.settings]!);
       opened.settings++;
     }
-    this.#attach({ ...opened.connection, frames });
+    // The connection that is left is idle. It is read on, or its end would go unnoticed.
+    const before = this.#current!.socket;
+    before.off('data', this.#fromUpstream);
+    before.off('drain', this.#upstreamDrained);
+    this.#attach(opened);
   }
 
   end(response: Buffer | null): void {
     if (this.#ended) return;
     const client = this.#client;
     if (client.writable) {
-      if (response === null) client.end();
+      if (response === null || this.#relay?.midRow) client.end();
       else client.end(response);
       // What the client still sends is not read; it has a moment to take its last message.
       client.resume();

@@ -46,6 +46,7 @@ export function checkStartupParameters(
   const settings = new Map<string, string>();
   let user = '';
   let database = '';
+  const named: [string, string][] = [];
   const options: [string, string][] = [];
   for (const [name, value] of parameters) {
     if (Buffer.byteLength(value) > valueBytesMax) {
@@ -69,9 +70,10 @@ export function checkStartupParameters(
         };
       }
       options.push(...split);
-    } else options.push([name, value]);
+    } else named.push([name, value]);
   }
-  for (const [name, value] of options) {
+  // A parameter of its own wins over `options`, as in the server.
+  for (const [name, value] of [...options, ...named]) {
     const fault = addSetting(settings, name.toLowerCase(), value);
     if (fault !== null) return fault;
   }

@@ -52,6 +52,11 @@ export class UpstreamFrames {
     return this.#rows;
   };
 
+  /** A row has been handed on in part: nothing else can be said to the client now. */
+  get midRow(): boolean {
+    return this.#passing > 0;
+  }
+
   /** Takes what a read gave. On an error, what came before the offending frame has been handed on. */
   push(piece: Buffer): void {
     this.#rowsHint = piece.length + (piece.length >> 2);

@@ -407,6 +407,52 @@ describe('settling statements', () => {
   });
 });
 
+describe('waiting', () => {
+  it('for a ReadyForQuery that the server skips ends with the error', () => {
+    const { client, upstream, ends } = start();
+    client(
+      say.parse('', 'select broken'),
+      say.query('set search_path = x'),
+      say.sync(),
+      say.query('select 1'),
+    );
+    assert.equal(typesOf(ends.takeUpstream()), 'PQ');
+    upstream(answer.error('42601'));
+    assert.equal(typesOf(ends.takeUpstream()), 'SQ');
+    assert.equal(ends.held, false);
+  });
+
+  it('for answers begins when too much is in flight', () => {
+    const { relay, upstream, ends } = start();
+    const many = 20_000;
+    relay.client(
+      Buffer.concat([
+        say.parse('', 'select 1'),
+        ...Array.from({ length: many }, () => say.describe('S', '')),
+      ]),
+    );
+    const first = typesOf(ends.takeUpstream());
+    assert.ok(first.length < many && first.endsWith('H') && ends.held);
+    upstream(
+      answer.parsed(),
+      ...Array.from({ length: first.length - 2 }, () =>
+        Buffer.concat([answer.parameters(), answer.noData()]),
+      ),
+    );
+    assert.match(typesOf(ends.takeUpstream()), /^D+H$/);
+  });
+
+  it('for a decision ends with a cancel request or the session', async () => {
+    const { client, relay, ends } = start();
+    client(say.query('select 1 /*held*/'), say.query('select 2'));
+    assert.equal(ends.takeUpstream().length, 0);
+    assert.equal(relay.cancelled(), false);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(typesOf(ends.takeUpstream()), 'QQ');
+    assert.equal(relay.cancelled(), true);
+  });
+});
+
 describe('a server out of step', () => {
   const cases: [string, Buffer[], Buffer[]][] = [
     ['a row without a request', [], [answer.row('1')]],

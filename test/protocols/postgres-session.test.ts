@@ -7,6 +7,7 @@ import type { UpstreamTarget } from '../../protocols/gate.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { runPsql } from '../servers/psql.ts';
 import { type Listener, listen, noTls } from './postgres-open-gate.ts';
+import { message, say } from './postgres-wire.ts';
 
 let server: PostgresServer;
 let listener: Listener;
@@ -253,6 +254,115 @@ describe('the extended protocol', () => {
   });
 });
 
+/** A client that writes its messages itself, and reads until as many ReadyForQuery have come. */
+async function raw(messages: Buffer[], readies: number): Promise<Buffer[]> {
+  const words = Buffer.from('user\0me\0database\0shop\0\0');
+  const startup = Buffer.alloc(8 + words.length);
+  startup.writeUInt32BE(startup.length, 0);
+  startup.writeUInt32BE(0x30000, 4);
+  words.copy(startup, 8);
+  return new Promise((resolve, reject) => {
+    let got: Buffer = Buffer.alloc(0);
+    let at = 0;
+    const socket = net.connect(listener.port, '127.0.0.1', () => socket.write(startup));
+    socket.on('error', reject);
+    socket.on('data', (piece: Buffer) => {
+      got = Buffer.concat([got, piece]);
+      const frames = wholeFrames(got);
+      const ready = frames.filter((frame) => frame[0] === 0x5a).length;
+      if (at === 0 && frames.length > 0) {
+        at = 1;
+        socket.write(message('p', 'token'));
+      } else if (at === 1 && ready === 1) {
+        at = 2;
+        socket.write(Buffer.concat(messages));
+      } else if (at === 2 && ready === readies + 1) {
+        socket.end(say.terminate());
+        resolve(frames.slice(frames.findIndex((frame) => frame[0] === 0x5a) + 1));
+      }
+    });
+  });
+}
+function wholeFrames(bytes: Buffer): Buffer[] {
+  const frames: Buffer[] = [];
+  for (let at = 0; at + 5 <= bytes.length; ) {
+    const end = at + 1 + bytes.readInt32BE(at + 1);
+    if (end > bytes.length) break;
+    frames.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return frames;
+}
+const types = (frames: Buffer[]): string => frames.map((frame) => String.fromCharCode(frame[0]!)).join('');
+
+describe('pipelines', () => {
+  const run = (text: string): Buffer[] => [say.parse('', text), say.bind('', ''), say.execute('')];
+
+  it('come back in order, refusals and failures in their places', async () => {
+    const frames = await raw(
+      [
+        ...run('select 1'),
+        say.sync(),
+        ...run("select 'forbidden-5'"),
+        ...run('select 2'),
+        say.sync(),
+        ...run('select 1/0'),
+        ...run("select 'forbidden-6'"),
+        say.sync(),
+        ...run('select 3'),
+        say.sync(),
+        say.query("select 'forbidden-7'"),
+        say.query('select 4'),
+      ],
+      6,
+    );
+    assert.equal(types(frames), '12DCZEZ1EZ12DCZEZTDCZ');
+    const errors = frames
+      .filter((frame) => frame[0] === 0x45)
+      .map((frame) => /C(\w{5})/.exec(frame.toString().slice(5))?.[1]);
+    assert.deepEqual(errors, ['42501', '22012', '42501']);
+    assert.doesNotMatch(marks(), /forbidden-[567]/);
+  });
+
+  it('mask what the server still holds under a name whose Parse it skipped', async () => {
+    const frames = await raw(
+      [
+        say.parse('', 'select email from customers where id = 1'),
+        say.sync(),
+        say.parse('x', 'select broken from'),
+        say.parse('', 'select 1'),
+        say.sync(),
+        say.bind('', ''),
+        say.execute(''),
+        say.sync(),
+      ],
+      3,
+    );
+    assert.equal(types(frames), '1ZEZ2DCZ');
+    assert.match(frames.at(-3)!.toString(), /masked/);
+  });
+
+  it('fetch a portal in pieces, masked without Describe', async () => {
+    const frames = await raw(
+      [
+        say.query('begin'),
+        say.parse('s', 'select email from customers order by id'),
+        say.bind('p', 's'),
+        say.execute('p', 2),
+        say.execute('p', 2),
+        say.flush(),
+        say.sync(),
+        say.execute('p', 1),
+        say.sync(),
+        say.query('commit'),
+      ],
+      4,
+    );
+    assert.equal(types(frames), 'CZ12DDsDDsZDsZCZ');
+    assert.doesNotMatch(Buffer.concat(frames).toString(), /example/);
+  });
+});
+
 describe("a session's state", () => {
   it('is read again after a setting, inside a transaction and after its end', async () => {
     await psql(
@@ -265,7 +375,9 @@ describe("a session's state", () => {
   });
 
   it('is read again after ROLLBACK TO', async () => {
-    await psql('begin;\nsavepoint s;\nset local search_path = pg_catalog;\nrollback to s;\ncommit;\n');
+    await psql(
+      'begin;\nsavepoint s;\nset local search_path = pg_catalog;\nrollback to s;\ncommit;\nselect 1;\n',
+    );
     assert.deepEqual(
       listener.gate.last.states.map((state) => state.path.join()),
       ['pg_catalog,public', 'pg_catalog', 'pg_catalog,public', 'pg_catalog,public'],
@@ -332,6 +444,25 @@ describe('endings', () => {
     });
   });
 
+  it('a client that leaves while a decision is awaited is noticed', async () => {
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port: listener.port,
+      user: 'me',
+      password: 'token',
+      database: 'shop',
+    });
+    client.on('error', () => {});
+    await client.connect();
+    const session = listener.gate.last;
+    const held = client.query('select 1 /*held*/').catch(() => 'ended');
+    while (!session.texts.some((text) => text.includes('held')))
+      await new Promise((resolve) => setImmediate(resolve));
+    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    await held;
+    while (!session.isClosed) await new Promise((resolve) => setImmediate(resolve));
+  });
+
   it('kill and drain end the session with 57P01', async () => {
     for (const end of ['kill', 'drain'] as const) {
       await withClient(async (client) => {
@@ -379,6 +510,28 @@ describe('endings', () => {
     (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
     await running;
     while ((await count()) > 0);
+    await admin.end();
+  });
+
+  it('a client that does not read stops the upstream, and gets everything later', async () => {
+    const admin = new pg.Client({ ...server, database: 'postgres' });
+    await admin.connect();
+    const text = "select repeat('z', 1000) as slow from generate_series(1, 100000)";
+    await withClient(async (client) => {
+      const { stream } = (client as unknown as { connection: { stream: net.Socket } }).connection;
+      const result = client.query(text);
+      stream.pause();
+      const stalled = async (): Promise<boolean> => {
+        const { rows } = await admin.query(
+          'select wait_event from pg_stat_activity where query = $1 and pid <> pg_backend_pid()',
+          [text],
+        );
+        return rows[0]?.wait_event === 'ClientWrite';
+      };
+      while (!(await stalled()));
+      stream.resume();
+      assert.equal((await result).rows.length, 100_000);
+    });
     await admin.end();
   });
 
