@@ -2,7 +2,7 @@
 import type { Chance } from './chance.ts';
 
 /** A packet with its header; the payload is under 16 MiB. */
-export function packet(sequence: number, ...parts: readonly (Buffer | number)[]): Buffer {
+function packet(sequence: number, ...parts: readonly (Buffer | number)[]): Buffer {
   const body = Buffer.concat(parts.map((part) => (typeof part === 'number' ? Buffer.from([part]) : part)));
   const head = Buffer.alloc(4);
   head.writeUIntLE(body.length, 0, 3);

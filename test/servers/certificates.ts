@@ -15,7 +15,7 @@ export interface CertificateFiles {
 }
 
 /** Subject alternative names that every test server needs. */
-export const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1'];
+const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1'];
 
 /**
  * Writes `ca.crt`, `server.crt` and `server.key` into `dir`. `names` are DNS names and IPv4 addresses.
