@@ -14,7 +14,6 @@ import {
   statementId,
   textCommand,
 } from './client-messages.ts';
-import { endGently, writeAll } from './client-output.ts';
 import { type Command, CommandQueue, wireOf } from './command-queue.ts';
 import {
   accessDenied,
@@ -30,6 +29,7 @@ import type { Link, LinkOwner } from './link.ts';
 import { Links } from './links.ts';
 import { Breach, type Finished, type Request } from './requests.ts';
 import type { Arrival } from './sign-in.ts';
+import { endGently, writeAll } from './socket-ends.ts';
 import { PreparedStatements } from './statements.ts';
 
 /** A client that has sent its credentials, from there on. */
@@ -152,18 +152,20 @@ export class ClientSession implements LinkOwner, SessionControl {
   /** The session may mean something else from now on: nothing goes on before that is known. */
   async #settle(link: Link, finished: Finished, reset: boolean): Promise<void> {
     this.#active = null;
+    // An error from here on stands in the place of the packet that is held back.
+    this.#sequence = finished.nextSequence - 1;
     try {
       if (reset) await link.pin();
       const state = await link.inspect();
       if (this.#over) return;
       if (!state.pinned) {
-        this.#fatal(serverErrors.drift, finished.nextSequence);
+        this.#fatal(serverErrors.drift);
         return;
       }
       this.#links?.noteDatabase(state.database);
       this.#gate?.refreshed({ path: state.database === null ? [] : [state.database] });
     } catch {
-      this.#fatal(serverErrors.upstreamLost, finished.nextSequence);
+      this.#fatal(serverErrors.upstreamLost);
       return;
     }
     this.deliver(finished.held);
@@ -341,10 +343,9 @@ export class ClientSession implements LinkOwner, SessionControl {
       this.#decided(admission, then);
       return;
     }
-    admission.then(
-      (decided) => this.#decided(decided, then),
-      () => this.#answer(serverErrors.internal),
-    );
+    admission
+      .then((decided) => this.#decided(decided, then))
+      .catch(() => this.#answer(serverErrors.internal));
   }
 
   #decided(admission: Admitted | Refused, then: (admitted: Admitted) => void): void {
@@ -360,12 +361,12 @@ export class ClientSession implements LinkOwner, SessionControl {
       then(ready);
       return;
     }
-    links.open(admitted.route).then(
-      (link) => {
+    links
+      .open(admitted.route)
+      .then((link) => {
         if (!this.#over) then(link);
-      },
-      () => this.#answer(serverErrors.notReachable),
-    );
+      })
+      .catch(() => this.#answer(serverErrors.notReachable));
   }
 
   #forward(link: Link, request: Request, next: Command): void {

@@ -9,6 +9,7 @@ import { command, quoteName, textCommand } from './client-messages.ts';
 import { encodePacket } from './framing.ts';
 import { Relay } from './relay.ts';
 import type { Finished, Request } from './requests.ts';
+import { endGently } from './socket-ends.ts';
 import type { UpstreamConnection } from './upstream.ts';
 
 /** Who hears of the upstream's answers. */
@@ -163,8 +164,8 @@ export class Link {
   quit(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#socket.end(encodePacket(Buffer.from([command.QUIT]), 0));
-    this.#socket.resume();
+    this.#socket.write(encodePacket(Buffer.from([command.QUIT]), 0));
+    endGently(this.#socket);
   }
 
   #onData = (chunk: Buffer): void => {
@@ -188,7 +189,11 @@ export class Link {
     if (finished.status !== null) this.status = finished.status;
     const internal = this.#internal;
     if (internal === null) {
-      this.#owner.finished(this, finished);
+      try {
+        this.#owner.finished(this, finished);
+      } catch (error) {
+        this.#fail(error as Error);
+      }
       return;
     }
     this.#internal = null;

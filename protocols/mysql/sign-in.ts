@@ -13,10 +13,10 @@ import {
   offeredCapabilities,
   serverStatus,
 } from './capabilities.ts';
-import { endGently } from './client-output.ts';
 import { Dialogue } from './dialogue.ts';
 import { accessDenied, encodeError, type ServerError, serverErrors } from './errors.ts';
 import { encodeAuthSwitch, encodeGreeting, readClearPassword, readClientHello } from './handshake.ts';
+import { endGently } from './socket-ends.ts';
 
 /** A client that has said who it is; its socket is paused. */
 export interface Arrival {

@@ -96,6 +96,7 @@ export class OpenGate implements Gate {
 
   #admit(text: string): Admitted | Refused {
     this.texts.push(text);
+    if (text.includes('broken_gate')) throw new Error('the gate is broken');
     if (text.includes('forbidden')) return refused('This text is forbidden');
     const elsewhere = /\/\* at (\w+) \*\//.exec(text)?.[1];
     const home = this.options.targets[0]?.name ?? '';

@@ -371,6 +371,28 @@ for (const [product, start] of Object.entries(products)) {
       assert.equal(none.errno, 1046);
     });
 
+    test('a long token', async () => {
+      const secret = 'x'.repeat(15_000);
+      const long = await listen({ targets: [targetOf(server)], secret });
+      const client = await connectClient(long.port, {}, secret);
+      await client.ping();
+      client.destroy();
+      await assert.rejects(connectClient(long.port, {}, 'x'.repeat(17_000)), { errno: 1045 });
+      await long.close();
+    });
+
+    test('a gate that takes its time, or fails, or is asked in haste', async () => {
+      const slow = await listen({ targets: [targetOf(server)], slow: true });
+      const client = await connectClient(slow.port);
+      const seen = await Promise.all([1, 2, 3].map((n) => rows(client.execute('SELECT ? AS n', [n]))));
+      assert.deepEqual(seen, [[{ n: 1 }], [{ n: 2 }], [{ n: 3 }]]);
+      assert.equal((await errorOf(client.query('SELECT broken_gate'))).errno, 1105);
+      assert.equal((await errorOf(client.query("SELECT 'forbidden'"))).errno, 1142);
+      assert.deepEqual(await rows(client.query('SELECT 1 AS n')), [{ n: 1 }]);
+      client.destroy();
+      await slow.close();
+    });
+
     test('an upstream that cannot be had', async () => {
       const dead = await listen({ targets: [targetOf(server, { password: 'wrong' })] });
       const error = await errorOf(connectClient(dead.port));
