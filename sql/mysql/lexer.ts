@@ -34,7 +34,7 @@ export interface Token {
 }
 
 /** Deepest nesting of parentheses (and CASE) that is looked at. */
-export const nestingMax = 200;
+const nestingMax = 200;
 
 /** `problem` has no text of the client's in it. */
 export interface LexError {
@@ -45,7 +45,7 @@ export interface LexError {
 const isDigit = (c: number): boolean => c >= 48 && c <= 57;
 const isIdentifierPart = (c: number): boolean =>
   (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || isDigit(c) || c === 95 || c === 36 || c >= 128;
-export const isSpace = (c: number): boolean => c === 32 || (c >= 9 && c <= 13);
+const isSpace = (c: number): boolean => c === 32 || (c >= 9 && c <= 13);
 const isHexDigit = (c: number): boolean => isDigit(c) || (c >= 97 && c <= 102) || (c >= 65 && c <= 70);
 
 /**

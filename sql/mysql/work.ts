@@ -12,7 +12,7 @@ import { isSystemSchema, systemChannel } from './system.ts';
 import { parseSkeleton } from './tree.ts';
 
 /** Longest skeleton that is given to the parser, in UTF-16 units. */
-export const skeletonLengthMax = 256 * 1024;
+const skeletonLengthMax = 256 * 1024;
 
 /** What a reader makes of one statement. */
 export interface Draft {
