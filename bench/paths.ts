@@ -229,7 +229,10 @@ const POLICY = {
   regions: { eu: {}, us: {} },
   data: {
     bench: [
-      ...['accounts', 'branches', 'history', 'tellers'].map((name) => ({ table: `public.pgbench_${name}`, region: 'eu' })),
+      ...['accounts', 'branches', 'history', 'tellers'].map((name) => ({
+        table: `public.pgbench_${name}`,
+        region: 'eu',
+      })),
       { table: 'public.stream', region: 'eu', columns: { email: 'pii.email' } },
     ],
   },
