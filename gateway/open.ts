@@ -50,7 +50,10 @@ export async function openState(config: Config, policy: Policy): Promise<Gateway
     { now },
   );
   const networks = createNetworks(config.networks);
-  const audit = await openAuditLog(config.dataDir, { sync: config.audit.sync });
+  const audit = await openAuditLog(config.dataDir, {
+    sync: config.audit.sync,
+    onProblem: (problem) => process.stderr.write(`cordon: ${problem}, ${config.dataDir}, see to the disk\n`),
+  });
   return {
     config,
     policy,
