@@ -3,27 +3,26 @@
  * whose paths contain one of them, without the build.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import { ensureDependencies, fail, ROOT, run } from '../fixtures/dependencies.mjs';
 
 /** Fewer files than this and the search is broken, not the project small. */
 const FILES_MIN = 35;
 const RUN_MINUTES_MAX = 24;
 
-/** A test file that imports one of these needs that part of the machine. */
-const PART_OF_MODULE = {
-  'servers/postgres.ts': 'postgres',
-  'servers/psql.ts': 'psql',
-  'servers/mariadb.ts': 'mariadb',
-  'servers/mysql-client.ts': 'mariadb',
-  'servers/mysql.ts': 'mysql',
+/** What a test file, or a file of test/ that it imports, says when it needs that part of the machine. */
+const PARTS = {
+  postgres: /\/postgres\.ts'|\/world\.ts'/,
+  psql: /\/psql(-terminal)?\.ts'/,
+  mariadb: /\/(mariadb|mysql-client)\.ts'|mysql: 'mariadb'/,
+  mysql: /servers\/mysql\.ts'|'\.\/mysql\.ts'|mysql: 'mysql'/,
 };
 
 const patterns = process.argv.slice(2);
 const leftOut = (process.env.CORDON_TEST_WITHOUT ?? '').split(',').filter((part) => part !== '');
 for (const part of leftOut) {
-  if (!Object.values(PART_OF_MODULE).includes(part)) fail(`CORDON_TEST_WITHOUT names no part: ${part}`);
+  if (!Object.hasOwn(PARTS, part)) fail(`CORDON_TEST_WITHOUT names no part: ${part}`);
 }
 
 ensureDependencies();
@@ -38,7 +37,7 @@ if (found.length < FILES_MIN) fail(`only ${found.length} test files found under 
 const files = [];
 for (const file of found) {
   if (patterns.length > 0 && !patterns.some((pattern) => file.includes(pattern))) continue;
-  const without = leftOut.find((part) => needs(file, part));
+  const without = leftOut.find((part) => PARTS[part].test(textWithImports(file)));
   if (without === undefined) files.push(file);
   else console.log(`left out, as CORDON_TEST_WITHOUT names ${without}: ${file}`);
 }
@@ -82,7 +81,13 @@ function total(word) {
   return Number(matches.at(-1)?.[1] ?? -1);
 }
 
-function needs(file, part) {
+/** A file's text and that of the files of test/ that it imports, the servers' own excepted. */
+function textWithImports(file, seen = new Set()) {
+  seen.add(file);
   const text = readFileSync(join(ROOT, file), 'utf8');
-  return Object.entries(PART_OF_MODULE).some(([module, its]) => its === part && text.includes(module));
+  const imported = [...text.matchAll(/from '(\.[^']+\.ts)'/g)]
+    .map((match) => posix.join(posix.dirname(file), match[1]))
+    .filter((path) => path.startsWith('test/') && !path.startsWith('test/servers/') && !seen.has(path))
+    .filter((path) => existsSync(join(ROOT, path)));
+  return [text, ...imported.map((path) => textWithImports(path, seen))].join('\n');
 }
