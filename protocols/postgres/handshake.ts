@@ -5,7 +5,7 @@
 import { ByteReader, ProtocolError } from '../bytes.ts';
 
 /** The server's own bound on such a packet. */
-export const startupBytesMax = 10_000;
+const startupBytesMax = 10_000;
 
 /** The newest minor version of protocol 3 that is spoken to clients. */
 export const newestMinor = 2;

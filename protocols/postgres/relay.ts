@@ -29,7 +29,7 @@ export class Relay implements ResultEvents, Flow {
   readonly #portals = new Names<Portal>();
   readonly #results: Results;
   readonly #requests: ClientRequests;
-  readonly #settings = new SettingsLog();
+  readonly settings = new SettingsLog();
   readonly #pin: RoutePin;
   upstream: UpstreamName;
   #abort = new AbortController();
@@ -43,7 +43,6 @@ export class Relay implements ResultEvents, Flow {
   #blocked: Blocked = '';
   answer: Admission | null = null;
   #switched = false;
-
   #status: number = status.idle;
   group = 0;
   #groupOpen = false;
@@ -73,14 +72,14 @@ export class Relay implements ResultEvents, Flow {
     this.#upstreamFrames = new UpstreamFrames(this.#results, (bytes) => ends.toClient(bytes));
   }
 
-  /** Takes what a read of the client's side gave. */
+  /** What a read of the client's side gave. */
   client(piece: Buffer): void {
     if (this.#ended) return;
     this.#frames.push(piece);
     this.#pump();
   }
 
-  /** Takes what a read of the current upstream gave. */
+  /** What a read of the current upstream gave. */
   fromUpstream(piece: Buffer): void {
     if (this.#ended) return;
     try {
@@ -230,6 +229,12 @@ export class Relay implements ResultEvents, Flow {
 
   #answered(answer: Admission): void {
     if (this.#ended) return;
+    if (this.#refreshWanted && !this.#groupOpen) {
+      // Names changed meanwhile: the answer is void, and the message is decided again.
+      this.#blocked = 'settle';
+      if (this.queue.length === 0) this.#afterReady();
+      return;
+    }
     this.answer = answer;
     this.#unblock();
   }
@@ -241,7 +246,7 @@ export class Relay implements ResultEvents, Flow {
       this.block('idle');
       return 'wait';
     }
-    const settings = this.#settings.texts;
+    const settings = this.settings.texts;
     if (!idle || this.#status !== status.idle || this.#switched || settings === null) {
       return {
         ...this.#session.refuseMessage('a statement for another upstream inside a transaction or pipeline'),
@@ -304,7 +309,7 @@ export class Relay implements ResultEvents, Flow {
     this.#status = statusByte;
     this.#readySeen = true;
     if (statusByte === status.idle) {
-      this.#settings.kept();
+      this.settings.kept();
       if (!this.#groupOpen && this.queue.length === 0) this.#pin.release();
     } else this.#pin.hold(this.upstream);
     const back = statusByte === status.idle || before === status.failed;
@@ -320,12 +325,8 @@ export class Relay implements ResultEvents, Flow {
     this.#skipSeen = true;
   }
 
-  setting(text: string): void {
-    this.#settings.ran(text);
-  }
-
-  undone(): void {
-    this.#settings.undone();
+  drifted(): void {
+    this.#refreshWanted = true;
   }
 
   fatal(): void {
@@ -350,6 +351,7 @@ export class Relay implements ResultEvents, Flow {
   /** After what a read gave has been handed on, when a ReadyForQuery was in it. */
   #afterReady(): void {
     this.#readySeen = false;
+    if (this.#blocked === 'admission' || this.#blocked === 'switch') return;
     if (this.queue.length === 0) {
       if (this.#blocked === 'state') this.#stateRead();
       else if (this.#refreshWanted && this.#groupOpen) this.settlingGroup = true;

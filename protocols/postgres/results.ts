@@ -17,6 +17,7 @@ import {
   serverType,
   status,
 } from './server-messages.ts';
+import type { SettingsLog } from './settings-log.ts';
 import type { Names, Portal, Prepared } from './statements.ts';
 import type { FrameReader, Relayed } from './upstream-frames.ts';
 import type { RowWriter } from './values.ts';
@@ -29,10 +30,9 @@ export interface ResultEvents {
   state(value: string | null): void;
   /** The server failed a message and skips what follows, up to a Sync that is still to come from the client. */
   skipping(): void;
-  /** A SET or RESET succeeded. */
-  setting(text: string): void;
-  /** Something failed or was rolled back: settings of the open transaction may be undone. */
-  undone(): void;
+  readonly settings: SettingsLog;
+  /** Names mean something else now, settling statement or not (PostgreSQL 18 reports search_path). */
+  drifted(): void;
   /** The upstream is closing the session; the client has been told. */
   fatal(): void;
 }
@@ -262,7 +262,7 @@ export class Results implements FrameReader {
     switch (tag) {
       case 'SET':
       case 'RESET':
-        if (head.settingText !== null) this.#events.setting(head.settingText);
+        if (head.settingText !== null) this.#events.settings.ran(head.settingText);
         break;
       case 'DEALLOCATE':
       case 'DEALLOCATE ALL':
@@ -274,7 +274,7 @@ export class Results implements FrameReader {
         this.#statements.made();
         break;
       case 'ROLLBACK':
-        this.#events.undone();
+        this.#events.settings.undone();
         this.#portals.released();
         break;
       case 'CLOSE CURSOR':
@@ -322,7 +322,7 @@ export class Results implements FrameReader {
     }
     if (head === null) throw breach('sent an error that answers no request');
     if (head.kind === 'state') throw new SessionEnd('08006', 'the session state could not be read');
-    this.#events.undone();
+    this.#events.settings.undone();
     const relayed = head.refused !== null ? encodeRefusal(head.refused) : shown();
     if (head.kind === 'sync') return relayed;
     if (head.kind === 'query') {
@@ -349,6 +349,10 @@ export class Results implements FrameReader {
     if (pinned !== undefined && value !== pinned) {
       throw new SessionEnd('42501', `the session was closed: ${name} changed, which changes what texts mean`);
     }
+    if (identity.has(name)) {
+      throw new SessionEnd('42501', `the session was closed: its identity on the server changed (${name})`);
+    }
+    if (name === 'search_path') this.#events.drifted();
     return 'verbatim';
   }
 
@@ -361,6 +365,9 @@ export class Results implements FrameReader {
     }
   }
 }
+
+/** Reported after the start only when they change. */
+const identity: ReadonlySet<string> = new Set(['session_authorization', 'is_superuser']);
 
 /** Settings that every text's meaning hangs on. */
 export const pins: ReadonlyMap<string, string> = new Map([

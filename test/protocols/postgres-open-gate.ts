@@ -117,7 +117,7 @@ export class OpenGateSession implements GateSession {
 
 const masked: Masker = { mask: () => Buffer.from('masked') };
 
-export function refusal(message: string): Refused {
+function refusal(message: string): Refused {
   return {
     effect: 'refuse',
     sqlState: '42501',

@@ -389,6 +389,39 @@ describe('settling statements', () => {
     assert.equal(typesOf(ends.takeClient()), 'CZ');
   });
 
+  it('that nobody took for one are noticed where the server reports the path', () => {
+    const { client, upstream, ends, session } = start();
+    client(say.query('select innocent()'));
+    upstream(
+      answer.columns('n'),
+      answer.complete('SELECT 0'),
+      answer.parameter('search_path', 'x'),
+      answer.ready(),
+    );
+    client(say.query('select 1'));
+    assert.match(ends.takeUpstream().toString(), /innocent.*current_schemas/s);
+    upstream(state('{x}'));
+    assert.deepEqual(session.states, [{ path: ['x'] }]);
+    assert.match(ends.takeUpstream().toString(), /select 1/);
+  });
+
+  it('void an answer that was given before their end', async () => {
+    const { client, upstream, ends, session } = start();
+    client(say.query('select innocent()'), say.query('select 1 /*slow*/'));
+    upstream(
+      answer.columns('n'),
+      answer.complete('SELECT 0'),
+      answer.parameter('search_path', 'x'),
+      answer.ready(),
+    );
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    assert.match(ends.takeUpstream().toString(), /innocent.*current_schemas/s);
+    upstream(state('{x}'));
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    assert.match(ends.takeUpstream().toString(), /select 1/);
+    assert.deepEqual(session.texts, ['select innocent()', 'select 1 /*slow*/', 'select 1 /*slow*/']);
+  });
+
   it('refuse new texts in their own pipeline', () => {
     const { client, ends, session } = start();
     client(
@@ -478,6 +511,7 @@ describe('a server out of step', () => {
     ['a length beyond reason', [say.query('select 1')], [Buffer.from([0x54, 0x7f, 255, 255, 255])]],
     ['a negative length', [say.query('select 1')], [Buffer.from([0x44, 255, 255, 255, 255])]],
     ['a changed encoding', [], [answer.parameter('client_encoding', 'SJIS')]],
+    ['a changed identity', [], [answer.parameter('session_authorization', 'postgres')]],
     ['rows of a masked statement under another shape', [say.query('select email')], [message('T', [0, 1])]],
   ];
   for (const [what, sent, got] of cases) {
