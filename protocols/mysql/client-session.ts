@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { decodeUtf8, ProtocolError } from '../bytes.ts';
 import type { Admission, Admitted, Gate, GateSession, Refused, SessionControl } from '../gate.ts';
+import { type Cancellable, carryOut, ownerOf, readKill, register, unregister } from './cancel.ts';
 import { relayedCapabilities } from './capabilities.ts';
 import {
   command,
@@ -24,7 +25,7 @@ import {
   unknownDatabase,
 } from './errors.ts';
 import { encodePacket, packetBytesMax } from './framing.ts';
-import { encodeSignedIn } from './handshake.ts';
+import { encodeOk } from './handshake.ts';
 import type { Link, LinkOwner } from './link.ts';
 import { Links } from './links.ts';
 import { Breach, type Finished, type Request } from './requests.ts';
@@ -33,9 +34,10 @@ import { endGently, writeAll } from './socket-ends.ts';
 import { PreparedStatements } from './statements.ts';
 
 /** A client that has sent its credentials, from there on. */
-export class ClientSession implements LinkOwner, SessionControl {
+export class ClientSession implements LinkOwner, SessionControl, Cancellable {
   readonly #client: Socket;
   readonly #arrival: Arrival;
+  readonly #owner: string;
   readonly #ended = new AbortController();
   #gate: GateSession | null = null;
   #links: Links | null = null;
@@ -54,6 +56,7 @@ export class ClientSession implements LinkOwner, SessionControl {
   constructor(arrival: Arrival) {
     this.#arrival = arrival;
     this.#client = arrival.socket;
+    this.#owner = ownerOf(arrival.credentials.secret);
     this.#sequence = arrival.sequence - 1;
     this.#client.on('error', () => this.#gone());
     this.#client.on('end', () => this.#gone());
@@ -89,12 +92,17 @@ export class ClientSession implements LinkOwner, SessionControl {
       this.#links = new Links(signed, relayed, this, this.#ended.signal);
       const home = await this.#links.open(signed.home);
       if (this.#over) return;
+      register(this.#arrival.connectionId, this.#owner, this);
       signed.refreshed({ path: home.database === null ? [] : [home.database] });
-      this.#write(encodePacket(encodeSignedIn(home.status), this.#sequence + 1));
+      this.#write(encodePacket(encodeOk(home.status), this.#sequence + 1));
       this.#done();
     } catch {
       this.#fatal(serverErrors.notReachable);
     }
+  }
+
+  cancel(): void {
+    if (this.#active?.busy) this.#links?.stop(this.#active);
   }
 
   kill(_reason: string): void {
@@ -107,8 +115,6 @@ export class ClientSession implements LinkOwner, SessionControl {
     this.#draining = true;
     if (!this.#busy && !this.#inTransaction) this.#fatal(serverErrors.shutdown, 0);
   }
-
-  // From the upstream -------------------------------------------------------------------------------------------
 
   deliver(parts: readonly Buffer[]): boolean {
     if (this.#over) return true;
@@ -143,9 +149,7 @@ export class ClientSession implements LinkOwner, SessionControl {
       this.#end();
       return;
     }
-    let told: ServerError = serverErrors.upstreamLost;
-    if (error instanceof Breach && error.refused !== null) told = refusal(error.refused);
-    else if (error instanceof Breach || error instanceof ProtocolError) told = serverErrors.upstreamMalformed;
+    const told = upstreamFailure(error);
     this.#fatal(told, link === this.#active ? link.nextSequence : undefined);
   }
 
@@ -171,8 +175,6 @@ export class ClientSession implements LinkOwner, SessionControl {
     this.deliver(finished.held);
     this.#done();
   }
-
-  // From the client ---------------------------------------------------------------------------------------------
 
   #command(next: Command): void {
     this.#busy = true;
@@ -224,42 +226,45 @@ export class ClientSession implements LinkOwner, SessionControl {
   #query(payload: Buffer, next: Command): void {
     const text = this.#textOf(payload);
     if (text === null) return;
-    this.#decide(this.#gateSession.admit(text, 'query', this.#ended.signal), (admitted) => {
-      this.#text = text;
-      this.#onLink(admitted, (link) => {
-        const request = { kind: 'query', admitted, settles: admitted.settles } as const;
-        if (admitted.text === null) this.#forward(link, request, next);
-        else this.#sendText(link, request, command.QUERY, admitted.text);
-      });
-    });
+    const kill = readKill(text);
+    if (kill !== null && carryOut(kill, this.#owner)) {
+      if (this.#over) return;
+      this.#write(
+        encodePacket(encodeOk(this.#links?.get(this.#gateSession.home)?.status ?? 0), this.#sequence + 1),
+      );
+      this.#done();
+      return;
+    }
+    this.#run(text, 'query', next, false);
   }
 
   #initDb(payload: Buffer, next: Command): void {
     const name = this.#textOf(payload);
-    if (name === null) return;
-    const text = `USE ${quoteName(name)}`;
-    this.#decide(this.#gateSession.admit(text, 'query', this.#ended.signal), (admitted) => {
-      // Settles whatever the gate says of it: the current database decides what names mean.
-      const request = { kind: 'query', admitted, settles: true } as const;
-      this.#onLink(admitted, (link) => {
-        if (admitted.text === null) this.#forward(link, request, next);
-        else this.#sendText(link, request, command.QUERY, admitted.text);
-      });
-    });
+    // Settles whatever the gate says of it: the current database decides what names mean.
+    if (name !== null) this.#run(`USE ${quoteName(name)}`, 'query', next, true);
   }
 
   #prepare(payload: Buffer, next: Command): void {
     const text = this.#textOf(payload);
     if (text === null) return;
-    if (this.#statements.isFull) {
-      this.#answer(serverErrors.tooManyStatements);
-      return;
-    }
-    this.#decide(this.#gateSession.admit(text, 'prepare', this.#ended.signal), (admitted) => {
+    if (this.#statements.isFull) this.#answer(serverErrors.tooManyStatements);
+    else this.#run(text, 'prepare', next, false);
+  }
+
+  /** Asks leave for a text and sends the client's own bytes, or the text that leave was given for. */
+  #run(text: string, phase: 'query' | 'prepare', next: Command, settles: boolean): void {
+    this.#decide(this.#gateSession.admit(text, phase, this.#ended.signal), (admitted) => {
+      this.#text = text;
       this.#onLink(admitted, (link) => {
-        const request = { kind: 'prepare', admitted, clientId: this.#statements.nextId() } as const;
+        const request: Request =
+          phase === 'prepare'
+            ? { kind: 'prepare', admitted, clientId: this.#statements.nextId() }
+            : { kind: 'query', admitted, settles: settles || admitted.settles };
         if (admitted.text === null) this.#forward(link, request, next);
-        else this.#sendText(link, request, command.STMT_PREPARE, admitted.text);
+        else {
+          const code = phase === 'prepare' ? command.STMT_PREPARE : command.QUERY;
+          this.#sendText(link, request, code, admitted.text);
+        }
       });
     });
   }
@@ -326,8 +331,6 @@ export class ClientSession implements LinkOwner, SessionControl {
     this.#text = 'reset';
     this.#plain(next);
   }
-
-  // The steps of a command --------------------------------------------------------------------------------------
 
   #textOf(payload: Buffer): string | null {
     try {
@@ -397,8 +400,6 @@ export class ClientSession implements LinkOwner, SessionControl {
     else this.#queue?.pump();
   }
 
-  // Ends --------------------------------------------------------------------------------------------------------
-
   /** An error after which the session can't go on. */
   #fatal(error: ServerError, sequence = this.#sequence + 1): void {
     if (this.#over) return;
@@ -415,6 +416,7 @@ export class ClientSession implements LinkOwner, SessionControl {
     if (this.#over) return;
     this.#over = true;
     this.#ended.abort();
+    unregister(this.#arrival.connectionId);
     this.#links?.end();
     this.#gate?.closed();
     endGently(this.#client);
@@ -431,4 +433,10 @@ export class ClientSession implements LinkOwner, SessionControl {
   get #inTransaction(): boolean {
     return this.#links?.inTransaction ?? false;
   }
+}
+
+function upstreamFailure(error: Error): ServerError {
+  if (error instanceof Breach && error.refused !== null) return refusal(error.refused);
+  const malformed = error instanceof Breach || error instanceof ProtocolError;
+  return malformed ? serverErrors.upstreamMalformed : serverErrors.upstreamLost;
 }

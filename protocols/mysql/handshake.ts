@@ -170,7 +170,7 @@ export function readClearPassword(payload: Buffer): string {
   return decodeUtf8(payload.subarray(0, end));
 }
 
-/** A first OK_Packet: no rows, no warnings. */
-export function encodeSignedIn(status: number): Buffer {
+/** An OK_Packet of Cordon's own: no rows, no warnings. */
+export function encodeOk(status: number): Buffer {
   return new ByteWriter(16).uint8(0).uint8(0).uint8(0).uint16Le(status).uint16Le(0).finish();
 }

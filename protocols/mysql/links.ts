@@ -122,6 +122,11 @@ export class Links {
     for (const link of this.#byName.values()) link.resume();
   }
 
+  /** Stops the statement that runs on the link, at the server. */
+  stop(link: Link): void {
+    killQuery(link.target, link.connectionId, connectTimeoutMs).catch(() => {});
+  }
+
   /** Ends all; a statement that is running is stopped at the server. */
   end(): void {
     for (const link of this.#byName.values()) {
@@ -129,7 +134,7 @@ export class Links {
         link.quit();
         continue;
       }
-      killQuery(link.target, link.connectionId, connectTimeoutMs).catch(() => {});
+      this.stop(link);
       link.destroy('1317');
     }
     this.#byName.clear();

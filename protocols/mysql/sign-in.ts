@@ -23,6 +23,7 @@ export interface Arrival {
   readonly socket: Socket;
   readonly rest: Buffer;
   readonly credentials: Credentials;
+  readonly connectionId: number;
   /** What was agreed upon: flags that were not offered are gone. */
   readonly capabilities: number;
   /** The sequence number of the answer, an OK or an ERR. */
@@ -99,7 +100,7 @@ export async function receiveClient(
       tls,
       applicationName: hello.applicationName,
     };
-    return { socket, rest: dialogue.release(), credentials, capabilities, sequence };
+    return { socket, rest: dialogue.release(), credentials, connectionId, capabilities, sequence };
   } catch (error) {
     dialogue.release();
     socket.on('error', () => {});

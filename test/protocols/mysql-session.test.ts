@@ -417,6 +417,29 @@ for (const [product, start] of Object.entries(products)) {
       assert.ok(true);
     });
 
+    test('a second connection with the same token cancels what the first one runs', async () => {
+      const { gate } = listener;
+      const busy = await connectClient(listener.port);
+      const { threadId } = busy as unknown as { threadId: number };
+      const sleeping = errorOf(busy.query('SELECT SLEEP(62), 1 FROM contacts'));
+      while (gate.texts.at(-1) !== 'SELECT SLEEP(62), 1 FROM contacts') await admin.ping();
+      await withClient(async (other) => {
+        await other.query(`KILL QUERY ${threadId}`);
+        assert.ok(!gate.texts.some((text) => text.startsWith('KILL')));
+        assert.equal((await sleeping).errno, 1317);
+        assert.deepEqual(await rows(busy.query('SELECT 1 AS n')), [{ n: 1 }]);
+        await errorOf(other.query('KILL QUERY 999999999'));
+        assert.ok(gate.texts.includes('KILL QUERY 999999999'));
+      });
+      const stranger = await listen({ targets: [targetOf(server)], secret: 'another' });
+      const foreign = await connectClient(stranger.port, {}, 'another');
+      await errorOf(foreign.query(`KILL ${threadId}`));
+      assert.deepEqual(await rows(busy.query('SELECT 2 AS n')), [{ n: 2 }]);
+      foreign.destroy();
+      await stranger.close();
+      busy.destroy();
+    });
+
     test('kill and drain', async () => {
       const { gate } = listener;
       const killed = await connectClient(listener.port);
