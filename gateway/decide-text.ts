@@ -301,7 +301,7 @@ export function changesMeaning(statement: Statement): boolean {
   return statement.kind === 'analyzed' && statement.effects.some(settling);
 }
 
-export function quoteFor(protocol: 'postgres' | 'mysql'): (identifier: string) => string {
+function quoteFor(protocol: 'postgres' | 'mysql'): (identifier: string) => string {
   return protocol === 'postgres'
     ? (identifier) => `"${identifier.replaceAll('"', '""')}"`
     : (identifier) => `\`${identifier.replaceAll('`', '``')}\``;

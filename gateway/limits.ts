@@ -28,5 +28,3 @@ export const limitsSchema = z.strictObject({
   /** How long in-flight work may go on after SIGTERM. */
   drain_timeout_ms: count(30_000, 3_600_000),
 });
-
-export type Limits = z.infer<typeof limitsSchema>;

@@ -2,7 +2,7 @@
  * Reads the parser's tree of a skeleton into the query types of this room. An allow-list: a node type, or a key with
  * a value, that isn't named here is refused; and every placeholder has to turn up exactly once.
  */
-import { createRequire } from 'node:module';
+import sqlParser from 'node-sql-parser/build/mariadb.js';
 import { type Leaf, leafBase, type Skeleton, Unsupported } from './leaves.ts';
 
 export type NameLeaf = Extract<Leaf, { kind: 'name' }>;
@@ -54,7 +54,6 @@ export interface Query {
 interface NodeSqlParser {
   astify(text: string): unknown;
 }
-const load = createRequire(import.meta.url);
 let parser: NodeSqlParser | null = null;
 
 type Tree = Readonly<Record<string, unknown>>;
@@ -65,7 +64,7 @@ const isEmpty = (value: unknown): boolean =>
 
 /** The query that a skeleton spells. Throws Unsupported. */
 export function parseSkeleton(skeleton: Skeleton): Query {
-  parser ??= new (load('node-sql-parser/build/mariadb.js') as { Parser: new () => NodeSqlParser }).Parser();
+  parser ??= new sqlParser.Parser();
   let tree: unknown;
   try {
     tree = parser.astify(skeleton.text);
