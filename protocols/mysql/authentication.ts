@@ -14,7 +14,7 @@ export type Channel = 'plain' | 'loopback' | 'encrypted' | 'verified';
 export type Answerer = (data: Buffer) => Buffer | null;
 
 /** The upstream wants something that would give the password away, or that Cordon doesn't know. */
-export class AuthenticationRefused extends Error {
+class AuthenticationRefused extends Error {
   override readonly name = 'AuthenticationRefused';
 }
 

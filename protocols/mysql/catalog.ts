@@ -181,7 +181,7 @@ function textOf(value: string | number | null | undefined): string {
 }
 
 /** 101119 for `10.11.19-MariaDB-...`, 90704 for `9.7.4`. */
-export function versionNumber(text: string): number {
+function versionNumber(text: string): number {
   // Old MariaDB servers put 5.5.5- in front for the sake of replication.
   const [, major, minor, patch] = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(text) ?? [];
   return Number(major ?? 0) * 10_000 + Number(minor ?? 0) * 100 + Number(patch ?? 0);

@@ -22,7 +22,7 @@ export interface LinkOwner {
 }
 
 /** One of Cordon's own queries failed; the session's state is not known any more. */
-export class InternalQueryFailed extends Error {
+class InternalQueryFailed extends Error {
   override readonly name = 'InternalQueryFailed';
   readonly code: number | null;
   constructor(code: number | null) {

@@ -10,7 +10,7 @@ import { receiveClient } from './sign-in.ts';
  * What clients are told in the greeting, before their database and its server are known. Drivers choose their own start-up
  * queries by it: 8.0 is what current ones and every later server agree upon.
  */
-export const defaultServerVersion = '8.0.36-cordon';
+const defaultServerVersion = '8.0.36-cordon';
 
 let lastConnectionId = 0;
 

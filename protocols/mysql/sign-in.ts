@@ -37,7 +37,7 @@ export interface Arrival {
 export type TlsUpgrade = (socket: Socket, early: Buffer, deadline: AbortSignal) => Promise<Socket>;
 
 /** The client was told why and is gone. */
-export class TurnedAway extends Error {
+class TurnedAway extends Error {
   override readonly name = 'TurnedAway';
 }
 

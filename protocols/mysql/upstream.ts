@@ -31,7 +31,7 @@ export interface UpstreamConnection {
 }
 
 /** The upstream can't be used. The text is for the log: a client hears only that it can't be reached. */
-export class UpstreamRefused extends Error {
+class UpstreamRefused extends Error {
   override readonly name = 'UpstreamRefused';
 }
 
@@ -174,7 +174,7 @@ function refusedBy(payload: Buffer): UpstreamRefused {
 }
 
 /** What the connection gives to a password sent over it. */
-export function channelOf(mode: UpstreamTls['mode'], socket: { readonly remoteAddress?: string }): Channel {
+function channelOf(mode: UpstreamTls['mode'], socket: { readonly remoteAddress?: string }): Channel {
   if (mode === 'verify-ca' || mode === 'verify-full') return 'verified';
   if (mode === 'require') return 'encrypted';
   const address = socket.remoteAddress ?? '';
