@@ -39,7 +39,7 @@ export function decide(
     return decideUnguarded(policy, context, statement, catalog, now);
   } catch {
     const message = 'the statement could not be decided';
-    const hint = 'report this statement’s shape to whoever runs the gateway';
+    const hint = "report this statement's shape to whoever runs the gateway";
     const unread: Statement = {
       kind: 'opaque',
       shape: '?',
@@ -71,7 +71,7 @@ function decideUnguarded(
       hint:
         statement.reason === 'unknown_name'
           ? 'check the spelling and the schema; a table made a moment ago is seen with the next statement'
-          : 'write it in another way; what isn’t understood is not passed on',
+          : "write it in another way; what isn't understood is not passed on",
     });
   }
 
@@ -130,7 +130,7 @@ function decideUnguarded(
     message: `a person has to approve this statement (${approval.rules.join(', ')})`,
     hint:
       approval.approvers.length === 0
-        ? 'no group may approve it: ask for the policy’s approvals to be changed'
+        ? "no group may approve it: ask for the policy's approvals to be changed"
         : `somebody of ${approval.approvers.join(', ')} can approve it`,
   };
   if (approval.approvers.length === 0) {

@@ -86,7 +86,7 @@ const trustWords: Readonly<Record<Exclude<FunctionUse['trust'], 'safe'>, string>
   reads_data: 'reads data that is not named in the statement',
   sql_text: 'runs SQL that it is given as text',
   side_effect: 'does more than to return a value',
-  unknown: 'is not one of the engine’s own, and nobody has vouched for it',
+  unknown: "is not one of the engine's own, and nobody has vouched for it",
 };
 
 /** The tables that vouched functions are said to touch, as references of the statement. */
@@ -139,7 +139,7 @@ const channelWords: Readonly<Record<Channel, string>> = {
   replication: 'replication',
   handler: 'HANDLER',
   diagnostics: 'diagnostics',
-  server: 'the server’s own settings and state',
+  server: "the server's own settings and state",
 };
 
 /** Effects that are refused: `session_drift` for settings, `channel_refused` for the rest. */
@@ -178,14 +178,14 @@ function judgeEffect(
     case 'temporary':
       return refused(
         `temporary relation ${effect.name}`,
-        'can’t be made: temporary objects are not supported',
+        "can't be made: temporary objects are not supported",
       );
     case 'sql_prepare':
       return masked === null
         ? null
         : refused('PREPARE in SQL', `is refused because ${masked}; use your driver's prepared statements`);
     case 'sql_execute':
-      return refused('EXECUTE in SQL', 'is not supported; use your driver’s prepared statements');
+      return refused('EXECUTE in SQL', "is not supported; use your driver's prepared statements");
     case 'cursor':
       // A declaration is where masks are known; what it let through may be fetched.
       return effect.action !== 'declare' || masked === null

@@ -47,7 +47,7 @@ export function rewriteRows(
     for (const use of play.uses) {
       if (!use.reads) continue;
       if (use.span === null || use.writes || use.viaView) {
-        refuse(use.viaView ? 'it is read inside a view or function' : 'the reference can’t be replaced');
+        refuse(use.viaView ? 'it is read inside a view or function' : "the reference can't be replaced");
         break;
       }
       rewrites.push({
