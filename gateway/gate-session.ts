@@ -288,9 +288,9 @@ export class LiveSession implements GateSession {
         );
       }
     }
-    if (this.#catalogMoved && decided.masks.size > 0) {
+    if (this.#catalogMoved && (decided.masks.size > 0 || decided.text !== null)) {
       return sessionDrift(
-        'the open transaction has changed the catalog, and the statement reads a table with masked columns',
+        'the open transaction has changed the catalog, and the statement reads a table with masked columns or restricted rows',
         'commit first',
       );
     }
@@ -403,7 +403,9 @@ export class LiveSession implements GateSession {
           policy_version: decision.policyVersion,
           masked_columns:
             decision.effect === 'allow'
-              ? decision.masks.map((mask) => `${mask.schema}.${mask.table}.${mask.column}`)
+              ? [...decision.masks, ...decision.blanked].map(
+                  (mask) => `${mask.schema}.${mask.table}.${mask.column}`,
+                )
               : [],
         }),
       );

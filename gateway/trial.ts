@@ -95,7 +95,11 @@ function explanationOf(decided: DecidedText, path: { gateway: string; client: st
     },
     path: { upstream: allows[0]?.routeRegion ?? null, ...path },
     masked: [
-      ...new Set(allows.flatMap((allow) => allow.masks.map((m) => `${m.schema}.${m.table}.${m.column}`))),
+      ...new Set(
+        allows.flatMap(({ masks, blanked }) =>
+          [...masks, ...blanked].map((m) => `${m.schema}.${m.table}.${m.column}`),
+        ),
+      ),
     ],
     rewritten: decided.text,
     approvers: worst?.effect === 'hold' ? worst.approvers : [],

@@ -5,6 +5,7 @@
 import type { Catalog } from '../sql/catalog.ts';
 import type { Analyzed, Statement } from '../sql/statement.ts';
 import { approvalFor } from './approvals.ts';
+import { blankUses } from './blanks.ts';
 import { masksFor, useFindings, writtenFindings } from './columns.ts';
 import type { Allow, Because, Decision, DecisionContext, Reason, Refuse, UpstreamName } from './decision.ts';
 import {
@@ -97,30 +98,38 @@ function decideUnguarded(
     plays.filter((play) => !whole.has(play)),
     route,
   );
-  const masks = masksFor(policy, roles, plays, route);
+  const masked = masksFor(policy, roles, plays, route);
+  const { masks, blanked, rewrites, ...blanking } = blankUses(
+    roles,
+    statement,
+    plays,
+    masked.list,
+    rows.rewrites,
+  );
   const findings = [
     ...kinds,
     ...pathFindings,
     ...rows.findings,
-    ...useFindings(statement, masks.list),
+    ...useFindings(statement, masks),
     ...writtenFindings(policy, roles, statement, plays, route),
     ...functions.findings,
     ...triggerFindings(policy, roles, plays),
-    ...effectFindings(statement, catalog, masks.list),
+    ...effectFindings(statement, catalog, masks),
   ];
   if (route === null || findings.length > 0) {
     return refuse(policy, roles, statement, plays, route, findings);
   }
 
-  const rules = ruleIds(roles, plays, route, masks.rules);
+  const rules = ruleIds(roles, plays, route, [...masked.rules, ...blanking.rules]);
   const allow: Allow = {
     effect: 'allow',
     ...facts(policy, roles, statement, plays, route),
     because: { reasons: ['ok'], rules, message: 'allowed', hint: '' },
     route: route.option.upstream,
     routeRegion: route.option.region,
-    masks: masks.list,
-    rewrites: rows.rewrites,
+    masks,
+    blanked,
+    rewrites,
   };
   const approval = approvalFor(policy, statement, plays, route);
   if (approval === null) return allow;

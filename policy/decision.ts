@@ -79,7 +79,7 @@ export interface ColumnMask extends ColumnRef {
   readonly mask: MaskMethod;
 }
 
-/** Replace the table reference at [start, end) of the text by `(SELECT * FROM <table> WHERE <predicate>)`. */
+/** Replace the table reference at [start, end) of the text by `(SELECT <columns> FROM <table> WHERE <predicate>)`. */
 export interface Rewrite {
   readonly start: number;
   readonly end: number;
@@ -88,6 +88,13 @@ export interface Rewrite {
   readonly table: string;
   /** SQL of the engine's own dialect, made of the policy's literals; safe to splice. */
   readonly predicate: string;
+  /** Every column of the table in order; missing: all of them as they are. */
+  readonly columns?: readonly RewrittenColumn[];
+}
+export interface RewrittenColumn {
+  readonly name: string;
+  /** Its place is taken by a NULL of its own type. */
+  readonly blank: boolean;
 }
 
 /** Why: the same object feeds the client's error, the audit row, `policy explain` and the metrics. */
@@ -119,6 +126,8 @@ export interface Allow extends Facts {
   /** Columns of the tables in play that this principal sees masked, whether they are outputs or not: the mask
    *  plan looks up both witnesses in it. Empty: every result goes through verbatim. */
   readonly masks: readonly ColumnMask[];
+  /** Masked columns that the rewrites give as NULL in all references; none of them is in `masks`. */
+  readonly blanked: readonly ColumnMask[];
   readonly rewrites: readonly Rewrite[];
 }
 export interface Hold extends Facts {
