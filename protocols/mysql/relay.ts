@@ -130,6 +130,7 @@ export class Relay implements PacketSink {
       if (this.#state === 'idle') throw new ProtocolError('packet without a request');
       return true;
     }
+    if (length === 0) throw new ProtocolError('a row without a byte');
     if (first === 0xff || (first === 0xfe && length < 9)) return true;
     this.#resultRows += 1;
     return this.#plan !== null || this.#shift !== 0 || this.#request.kind === 'internal';
@@ -207,11 +208,11 @@ export class Relay implements PacketSink {
   }
 
   #columnsEnd(buffer: Buffer, start: number, end: number, sequence: number): void {
-    if (buffer[start] === 0xff) {
+    const payload = buffer.subarray(start, end);
+    if (payload[0] === 0xff) {
       this.#error(buffer, start, end, sequence);
       return;
     }
-    const payload = buffer.subarray(start, end);
     const status = readEofStatus(payload);
     if (status & serverStatus.CURSOR_EXISTS) throw new ProtocolError('a cursor that was not asked for');
     this.#state = 'rows';
@@ -249,8 +250,9 @@ export class Relay implements PacketSink {
     if (first === 0xfe && length < 9) {
       this.#masked.flush(this.outbox);
       const payload = buffer.subarray(start, end);
+      const status = readEofStatus(payload);
       const silenced = this.#silent ? silencedEof(payload) : null;
-      this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, silenced);
+      this.#resultEnd(status, buffer, start, end, sequence, silenced);
       return;
     }
     if (this.#request.kind === 'internal') {

@@ -290,7 +290,8 @@ test('prepared statements: ids are ours, definitions pass', () => {
 
 test('rows of another shape than their columns are malformed', () => {
   const payloads = resultPayloads(['email', 'id'], [['a', '1']]);
-  for (const row of [textRowPayload(['a']), textRowPayload(['a', 'b', 'c']), Buffer.from([1])]) {
+  const shapes = [textRowPayload(['a']), textRowPayload(['a', 'b', 'c']), Buffer.from([1]), Buffer.alloc(0)];
+  for (const row of [...shapes, Buffer.from([0xfe]), Buffer.from([0xff])]) {
     payloads[4] = row;
     assert.throws(() => run(query(leave().admitted), [numbered(payloads)]), ProtocolError);
   }
