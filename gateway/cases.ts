@@ -50,7 +50,7 @@ export function differences(test: Case, found: Explanation): string[] {
     if (got.join() !== wanted.join()) differs('masked', expect.masked, found.masked);
   }
   if (expect.rows !== undefined) {
-    const squash = (text: string): string => text.replace(/["`\s]/g, '').toLowerCase();
+    const squash = (text: string): string => text.replace(/["`\s()]/g, '').toLowerCase();
     if (!found.rewritten || !squash(found.rewritten).includes(squash(expect.rows)))
       differs('rows', expect.rows, found.rewritten);
   }
