@@ -46,7 +46,8 @@ export class LiveSession implements GateSession {
   #pinned: string | null = null;
   /** DDL ran in the open transaction: what the catalog says is not what the transaction sees. */
   #catalogMoved = false;
-  #cache: DecisionCache | null = null;
+  /** By the upstream that is pinned (null: none): a transaction's begin and end must not cost a key. */
+  #caches = new Map<string | null, DecisionCache>();
   #cacheEpoch = -1;
   #cachePolicy: Policy | null = null;
   #templates = new Map<DecidedText, TextTemplates>();
@@ -120,7 +121,7 @@ export class LiveSession implements GateSession {
 
   refreshed(session: SessionState): void {
     this.#names = session.path;
-    this.#cache = null;
+    this.#caches.clear();
   }
 
   pinned(upstream: string | null): void {
@@ -131,7 +132,6 @@ export class LiveSession implements GateSession {
       this.#catalogMoved = false;
     }
     this.#pinned = upstream;
-    this.#cache = null;
   }
 
   admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
@@ -188,17 +188,21 @@ export class LiveSession implements GateSession {
 
   #currentCache(): DecisionCache {
     const { state } = this;
-    if (this.#cache && this.#cacheEpoch === state.catalogs.epoch && this.#cachePolicy === state.policy)
-      return this.#cache;
-    const key = `${state.policy.version}\n${state.catalogs.epoch}\n${this.#pinned ?? ''}\n${this.#names.join(',')}\n${this.#principalKey}`;
-    let cache = state.decisionCaches.get(key);
-    if (!cache) {
-      cache = new DecisionCache(state.config.limits.cached_statements_max);
-      state.decisionCaches.set(key, cache);
+    if (this.#cacheEpoch !== state.catalogs.epoch || this.#cachePolicy !== state.policy) {
+      this.#caches.clear();
+      this.#cacheEpoch = state.catalogs.epoch;
+      this.#cachePolicy = state.policy;
     }
-    this.#cache = cache;
-    this.#cacheEpoch = state.catalogs.epoch;
-    this.#cachePolicy = state.policy;
+    let cache = this.#caches.get(this.#pinned);
+    if (!cache) {
+      const key = `${state.policy.version}\n${state.catalogs.epoch}\n${this.#pinned ?? ''}\n${this.#names.join('\0')}\n${this.#principalKey}`;
+      cache = state.decisionCaches.get(key);
+      if (!cache) {
+        cache = new DecisionCache(state.config.limits.cached_statements_max);
+        state.decisionCaches.set(key, cache);
+      }
+      this.#caches.set(this.#pinned, cache);
+    }
     return cache;
   }
 
