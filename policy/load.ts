@@ -37,6 +37,8 @@ export function loadPolicy(text: string, file: string): LoadResult {
   return { ok: false, errors };
 }
 
+const tablePatterns = 'schema.table, schema.prefix*, schema.*, *';
+
 type FileTransfer = PolicyFile['transfers'][number];
 type FileRole = PolicyFile['roles'][string];
 type FileFunctions = PolicyFile['functions'];
@@ -103,7 +105,7 @@ class Loader {
       entries.map((entry, index): [string, DataRule] => {
         const path = ['data', database, index];
         if (parseTablePattern(entry.table) === null) {
-          this.#wrong([...path, 'table'], `\`${entry.table}\` is none of schema.table, schema.*, *`);
+          this.#wrong([...path, 'table'], `\`${entry.table}\` is none of ${tablePatterns}`);
         }
         if (seen.has(entry.table)) {
           this.#wrong([...path, 'table'], `\`${entry.table}\` is placed twice`);
@@ -203,7 +205,7 @@ class Loader {
   #tablePatterns(patterns: readonly string[], path: SourcePath): NamePatterns<true> {
     for (const [index, pattern] of patterns.entries()) {
       if (parseTablePattern(pattern) === null) {
-        this.#wrong([...path, index], `\`${pattern}\` is none of schema.table, schema.*, *`);
+        this.#wrong([...path, index], `\`${pattern}\` is none of ${tablePatterns}`);
       }
     }
     return namePatterns(patterns.map((pattern) => [pattern, true as const]));
@@ -219,7 +221,7 @@ class Loader {
         continue;
       }
       const parsed = parseTablePattern(name);
-      if (parsed === null || parsed.table === '*') {
+      if (parsed?.kind !== 'table') {
         const at = typeof entry === 'string' ? [...path, index] : [...path, index, 'name'];
         this.#wrong(at, `\`${name}\` is neither schema.name nor *`);
         continue;
@@ -236,7 +238,7 @@ class Loader {
 
   #tableName(text: string, path: SourcePath): readonly TableName[] {
     const parsed = parseTablePattern(text);
-    if (parsed !== null && parsed.table !== '*') return [parsed];
+    if (parsed?.kind === 'table') return [{ schema: parsed.schema, table: parsed.table }];
     this.#wrong(path, `\`${text}\` is no schema.table`);
     return [];
   }

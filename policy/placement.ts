@@ -120,19 +120,17 @@ function placeOne(
       }
       if (!own) continue;
       addTags(own.value);
+      if (!relative.isChild) continue;
       // A parent's own rows are not read through its child; the children's are read through the parent.
-      if (relative.isChild && placeNarrower(own, match)) localities.push(own.value.locality);
+      const { schema, name: table } = relative.table;
+      const placed = narrowest(rules, catalog, { schema, table }, relative.table, new Set());
+      if (placed !== null && placed.value !== match.value) localities.push(placed.value.locality);
     }
   }
   return { rule: match.value, localities, tags };
 }
 
-/** A child matched by the same or a wider pattern than its parent lives where the parent does. */
-function placeNarrower(child: NameMatch<DataRule>, parent: NameMatch<DataRule>): boolean {
-  if (child.value === parent.value) return false;
-  return child.exact || child.length > parent.length;
-}
-
+/** A table's own rule, or one that stands above it in the inheritance tree and is narrower. */
 function narrowest(
   rules: NamePatterns<DataRule> | undefined,
   catalog: Catalog,
@@ -146,9 +144,9 @@ function narrowest(
   seen.add(`${name.schema}.${name.table}`);
   for (const parent of parentsOf(catalog, known)) {
     const above = narrowest(rules, catalog, { schema: parent.schema, table: parent.name }, parent, seen);
-    if (above !== null && (best === null || above.exact)) {
+    if (above === null) continue;
+    if (best === null || above.length > best.length || (above.exact && above.length === best.length))
       best = above;
-    }
   }
   return best;
 }

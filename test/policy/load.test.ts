@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { loadPolicy } from '../../policy/load.ts';
-import { parseTablePattern } from '../../policy/patterns.ts';
+import { namePatterns, parseTablePattern } from '../../policy/patterns.ts';
 import { formatSourceError, readYaml } from '../../policy/source.ts';
 import { durationMs, endOf } from '../../policy/time.ts';
 import { policyFrom, shopPolicy, shopPolicyText } from './shop.ts';
@@ -101,7 +101,7 @@ const mistakes: readonly (readonly [name: string, text: string, expect: readonly
   [
     'no table pattern',
     small.replace('public.a', 'a'),
-    ['p.yaml:5:16: `a` is none of schema.table, schema.*, *'],
+    ['p.yaml:5:16: `a` is none of schema.table, schema.prefix*, schema.*, *'],
   ],
   [
     'an unknown mask',
@@ -222,11 +222,34 @@ test('a value knows where its parts stand', () => {
   assert.equal(formatSourceError(read.errorAt(['a', 0, 'b'], 'no')), 'f:2:8: no');
 });
 
+test('the longest table pattern wins', () => {
+  const entries = ['*', 'log.*', 'log.us_*', 'log.us_old_*', 'log.us_1', 'Shop.A*'].map(
+    (pattern): [string, string] => [pattern, pattern],
+  );
+  for (const patterns of [namePatterns(entries), namePatterns(entries.toReversed())]) {
+    const find = (schema: string, table: string, folds = false) => patterns.find(schema, table, folds)?.value;
+    assert.equal(find('log', 'us_1'), 'log.us_1');
+    assert.equal(find('log', 'us_10'), 'log.us_*');
+    assert.equal(find('log', 'us_'), 'log.us_*');
+    assert.equal(find('log', 'us_old_1'), 'log.us_old_*');
+    assert.equal(find('log', 'us'), 'log.*');
+    assert.equal(find('log', 'US_1'), 'log.*');
+    assert.equal(find('LOG', 'US_1', true), 'log.us_1');
+    assert.equal(find('LOG', 'US_2', true), 'log.us_*');
+    assert.equal(find('logs', 'us_1'), '*');
+    assert.equal(find('shop', 'abc'), '*');
+    assert.equal(find('shop', 'abc', true), 'Shop.A*');
+  }
+});
+
 test('patterns, durations and dates are read as documented', () => {
-  assert.deepEqual(parseTablePattern('s.t'), { schema: 's', table: 't' });
-  assert.deepEqual(parseTablePattern('"a.b"."c""d"'), { schema: 'a.b', table: 'c"d' });
-  assert.deepEqual(parseTablePattern('s.*'), { schema: 's', table: '*' });
-  for (const text of ['t', '*.t', 's.t*', 's.', '.t', 's.t.u', ''])
+  assert.deepEqual(parseTablePattern('s.t'), { kind: 'table', schema: 's', table: 't' });
+  assert.deepEqual(parseTablePattern('"a.b"."c""d*"'), { kind: 'table', schema: 'a.b', table: 'c"d*' });
+  assert.deepEqual(parseTablePattern('s.*'), { kind: 'prefix', schema: 's', table: '' });
+  assert.deepEqual(parseTablePattern('s.log_*'), { kind: 'prefix', schema: 's', table: 'log_' });
+  assert.deepEqual(parseTablePattern('s."a.b"*'), { kind: 'prefix', schema: 's', table: 'a.b' });
+  assert.deepEqual(parseTablePattern('*'), { kind: 'everything' });
+  for (const text of ['t', 't*', '*.t', '*.*', 's*.t', 's.*t', 's.a*b', 's.t**', 's.', '.t', 's.t.u', ''])
     assert.equal(parseTablePattern(text), null);
   assert.equal(durationMs('10m'), 600_000);
   assert.ok(Number.isNaN(durationMs('10')));

@@ -289,3 +289,61 @@ test('transfers: masked masks again what a role sees clear, approval holds, an e
   assert.equal(inShort(ask(ending, Date.UTC(2026, 5, 30, 23, 59))), 'allow shop-us');
   assert.equal(inShort(ask(ending, Date.UTC(2026, 6, 1))), 'refuse path_gateway path_client');
 });
+
+test('a prefix places tables, and partitions when it says more than their parent', () => {
+  const policy = policyFrom(`version: 1
+regions: { eu: {}, us: {} }
+data:
+  shop:
+    - { table: public.log, region: eu }
+    - { table: public.log_us*, region: us, columns: { who: pii.who } }
+    - { table: public.l*, region: eu }
+    - { table: public.*, global: true }
+roles:
+  all:
+    members: { groups: [all] }
+    databases: [shop]
+    read: { regions: [eu, us] }
+    write: { regions: [eu, us], tables: [public.log_us_2*] }
+`);
+  const parents = ['public.log'];
+  const catalog = catalogOf([
+    table('public.log', ['who'], { kind: 'partitioned' }),
+    table('public.log_us_2025', ['who'], { parents }),
+    table('public.log_us_2026', ['who'], { parents }),
+    table('public.legs', ['who'], { parents }),
+    table('public.archive', ['who'], { parents }),
+    table('public.letters', ['who']),
+    table('public.other', ['who']),
+  ]);
+  const regions = (name: string) => {
+    const at = { gateway: 'us', client: 'us' };
+    const there = deciding(asking('all', at), selectFrom(name), { policy, catalog });
+    return there.regionsRead.join();
+  };
+  assert.equal(regions('public.log_us_2025'), 'us');
+  assert.equal(regions('public.legs'), 'eu', 'the parent says more than a shorter prefix');
+  assert.equal(regions('public.archive'), 'eu', 'the parent says more than its schema');
+  assert.equal(regions('public.letters'), 'eu');
+  assert.equal(regions('public.other'), '');
+  assert.equal(regions('public.log'), 'eu,us', 'the partitions are read through their parent');
+  const masked = deciding(asking('all', { gateway: 'us', client: 'us' }), selectFrom('public.log_us_2025'), {
+    policy,
+    catalog,
+  });
+  assert.ok(masked.effect === 'allow');
+  assert.deepEqual(
+    masked.masks.map((mask) => `${mask.table}.${mask.column}`),
+    ['log_us_2025.who'],
+  );
+  const insert = (name: string) =>
+    inShort(
+      deciding(
+        asking('all', { gateway: 'us', client: 'us' }),
+        statement({ statementKind: 'insert', tables: [tableUse(name, written)] }),
+        { policy, catalog },
+      ),
+    );
+  assert.equal(insert('public.log_us_2025'), 'allow shop-us');
+  assert.equal(insert('public.log_us_1'), 'refuse region_write');
+});
