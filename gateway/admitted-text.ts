@@ -52,6 +52,8 @@ export class AdmittedText implements Admitted {
 
   plan(columns: readonly ResultColumn[], index: number): MaskPlan | null | Refused {
     const { decided } = this;
+    const foreign = decided.origins.contradiction(columns);
+    if (foreign !== null) return this.#contradicted(foreign, index);
     const statement = decided.statements[index];
     const ownRows = statement?.kind === 'analyzed' && returnsRows.has(statement.statementKind);
     const plan = planMasks({
@@ -62,9 +64,13 @@ export class AdmittedText implements Admitted {
       key: this.#session.state.maskKey,
     });
     if (plan === null || !('contradiction' in plan)) return plan;
+    return this.#contradicted(plan.contradiction, index);
+  }
+
+  #contradicted(contradiction: string, index: number): Refused {
     return refusedBy(
       sessionDrift(
-        `the server's description of the result contradicts the statement: ${plan.contradiction}`,
+        `the server's description of the result contradicts the statement: ${contradiction}`,
         'sign in again; if it stays, tell the operator',
       ),
       null,

@@ -14,6 +14,7 @@ import type { Effect, Statement } from '../sql/statement.ts';
 import { BoundedCache } from './bounded-cache.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Database, Upstream } from './config.ts';
+import { KnownOrigins } from './origins.ts';
 
 /** Who asks and from where, as far as a decision depends on it. */
 export interface Asker {
@@ -36,6 +37,7 @@ export interface DecidedText {
   /** What to send instead of the client's text; null: the text itself. */
   readonly text: string | null;
   readonly masks: ReadonlyMap<string, MaskMethod>;
+  readonly origins: KnownOrigins;
   /** Names or the catalog may be others afterwards. */
   readonly settles: boolean;
   readonly ddl: boolean;
@@ -188,10 +190,12 @@ export class TextDecider {
     const route = asker.database.upstreams.find((candidate) => candidate.name === routeName) ?? upstream;
     const masks = new Map<string, MaskMethod>();
     const rewrites = [];
+    const blanked = [];
     for (const decision of decisions) {
       if (decision.effect !== 'allow') continue;
       for (const mask of decision.masks) masks.set(maskKey(mask.schema, mask.table, mask.column), mask.mask);
       rewrites.push(...decision.rewrites);
+      blanked.push(...decision.blanked);
     }
     if (rewrites.length > 0 && found.text !== text) {
       // Spans belong to the text that they were found in.
@@ -217,6 +221,15 @@ export class TextDecider {
           ? applyRewrites(text, rewrites, quoteFor(asker.database.protocol))
           : null,
       masks,
+      origins: new KnownOrigins({
+        policy,
+        principal: asker.principal,
+        database: asker.database.name,
+        catalog,
+        statements: found.analysis.statements,
+        blanked,
+        text,
+      }),
       settles: effects.some((effect) => settling(effect)),
       ddl: effects.some((effect) => effect.kind === 'ddl'),
       decidedAt: this.#parts.now(),

@@ -36,22 +36,36 @@ export function masksFor(
     const clearing = crossedMasked
       ? []
       : roles.filter((role) => regions.every((region) => withinAny(policy, region, role.readRegions)));
-    for (const [column, tags] of play.tags) {
-      if (clearing.some((role) => tags.every((tag) => role.clear.find(tag) !== null))) continue;
-      const tag = tags.find((one) => !clearing.some((role) => role.clear.find(one) !== null)) ?? tags[0];
-      if (tag === undefined) continue;
-      const named = tags.map((one) => policy.masks.find(one) ?? unnamed);
-      list.push({
-        schema: play.schema,
-        table: play.table,
-        column,
-        tag,
-        mask: strictest(named.map((one) => one.method)),
-      });
-      for (const one of named) rules.add(one.pattern === '' ? 'masks' : `masks.${one.pattern}`);
-    }
+    const table = maskTable(policy, play, clearing);
+    list.push(...table.masks);
+    for (const rule of table.rules) rules.add(rule);
   }
   return { list, rules: [...rules] };
+}
+
+/** One table's tagged columns that none of the roles which may see its values clears. */
+export function maskTable(
+  policy: Policy,
+  play: Play,
+  clearing: readonly Role[],
+): { readonly masks: readonly ColumnMask[]; readonly rules: readonly string[] } {
+  const masks: ColumnMask[] = [];
+  const rules: string[] = [];
+  for (const [column, tags] of play.tags) {
+    if (clearing.some((role) => tags.every((tag) => role.clear.find(tag) !== null))) continue;
+    const tag = tags.find((one) => !clearing.some((role) => role.clear.find(one) !== null)) ?? tags[0];
+    if (tag === undefined) continue;
+    const named = tags.map((one) => policy.masks.find(one) ?? unnamed);
+    masks.push({
+      schema: play.schema,
+      table: play.table,
+      column,
+      tag,
+      mask: strictest(named.map((one) => one.method)),
+    });
+    rules.push(...named.map((one) => (one.pattern === '' ? 'masks' : `masks.${one.pattern}`)));
+  }
+  return { masks, rules };
 }
 
 function regionsOf(play: Play, route: Route | null): readonly Region[] {
