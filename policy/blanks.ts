@@ -22,6 +22,7 @@ export interface Blanking {
 /** Kinds that show rows and leave nothing behind: a view that was made of NULLs would stay so for everybody. */
 const blankedKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
   'select',
+  'copy_out',
   'explain',
   'cursor',
   'prepare',
