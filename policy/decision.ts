@@ -86,6 +86,8 @@ export interface Rewrite {
   readonly aliased: boolean;
   readonly schema: string;
   readonly table: string;
+  /** As in `TableSpan`. */
+  readonly fence?: string;
   /** SQL of the engine's own dialect, made of the policy's literals; safe to splice. */
   readonly predicate: string;
   /** Every column of the table in order; missing: all of them as they are. */

@@ -54,6 +54,7 @@ export function rewriteRows(
         start: use.span.start,
         end: use.span.end,
         aliased: use.span.aliased,
+        ...(use.span.fence === undefined ? {} : { fence: use.span.fence }),
         schema: play.schema,
         table: play.table,
         predicate,

@@ -2,13 +2,14 @@
 
 /** Replaces each span by `(SELECT * FROM <schema>.<table> WHERE <predicate>)`, with ` AS <table>` when no alias
  *  follows in the text. Where `columns` are given they stand in place of the `*`, blank ones as a NULL of their own
- *  type. Offsets are UTF-16; spans must not overlap (throws RangeError: a caller's defect). */
+ *  type. A `fence` closes the subquery. Offsets are UTF-16; spans must not overlap (throws RangeError: a caller's defect). */
 export function applyRewrites(
   text: string,
   rewrites: readonly {
     readonly start: number;
     readonly end: number;
     readonly aliased: boolean;
+    readonly fence?: string;
     readonly schema: string;
     readonly table: string;
     readonly predicate: string;
@@ -19,14 +20,14 @@ export function applyRewrites(
   const ordered = [...rewrites].sort((a, b) => a.start - b.start);
   let out = '';
   let at = 0;
-  for (const { start, end, aliased, schema, table, predicate, columns } of ordered) {
+  for (const { start, end, aliased, schema, table, predicate, columns, fence = '' } of ordered) {
     if (start < at || end <= start || end > text.length)
       throw new RangeError('rewrites overlap or leave the text');
     // `FROMt` and `fromcustomers` can't come out of this: a parenthesis needs no space before it, a name behind it does.
     const alias = aliased ? '' : ` AS ${quote(table)}`;
     const gap = /^[\s,;)]|^$/.test(text.slice(end, end + 1)) ? '' : ' ';
     const list = columns === undefined ? '*' : selected(columns, quote);
-    out += `${text.slice(at, start)}(SELECT ${list} FROM ${quote(schema)}.${quote(table)} WHERE ${predicate})${alias}${gap}`;
+    out += `${text.slice(at, start)}(SELECT ${list} FROM ${quote(schema)}.${quote(table)} WHERE ${predicate}${fence})${alias}${gap}`;
     at = end;
   }
   return out + text.slice(at);

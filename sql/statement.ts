@@ -60,6 +60,9 @@ export interface TableSpan {
   readonly end: number;
   /** True when an alias follows; when false the replacement has to add one. */
   readonly aliased: boolean;
+  /** What has to close the replacement, so that the engine can't evaluate the statement's own conditions on rows that
+   *  the replacement leaves out: an error or a delay would tell of them. Missing: nothing here could tell. */
+  readonly fence?: string;
 }
 
 /** Where a column is used. `output` alone is a plain copy into the result. */

@@ -2,7 +2,7 @@
 import { hasSqlDetails, loadModule, type Node, parseSync, type RawStmt } from 'libpg-query';
 import type { Analysis, Analyzer } from '../analyzer.ts';
 import type { Catalog, CatalogTable, NameScope } from '../catalog.ts';
-import type { Opaque, Output, Statement } from '../statement.ts';
+import type { Opaque, Output, Statement, TableUse } from '../statement.ts';
 import { insert, merge, remove, update } from './changes.ts';
 import { modernNumber, shapeOf } from './fingerprint.ts';
 import { type Column, type Place, StatementRecord, Unanswerable, type Walk } from './model.ts';
@@ -69,7 +69,7 @@ function analyzeOne(source: SourceText, raw: RawStmt, catalog: Catalog, names: N
       kind: 'analyzed',
       shape,
       statementKind: top.kind,
-      tables: record.tables,
+      tables: record.conditionsTell ? record.tables.map(fenced) : record.tables,
       columns: record.uses,
       written: [...record.written],
       outputs: outputsOf(top.columns),
@@ -97,6 +97,11 @@ function analyzeOne(source: SourceText, raw: RawStmt, catalog: Catalog, names: N
       position: location === null ? null : source.position(location),
     };
   }
+}
+
+/** PostgreSQL moves conditions into a subquery and sorts them by cost, but never past an OFFSET. */
+function fenced(use: TableUse): TableUse {
+  return use.span ? { ...use, span: { ...use.span, fence: ' OFFSET 0' } } : use;
 }
 
 /** One column of unknown width and no position can be told any more. */

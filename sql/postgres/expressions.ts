@@ -35,6 +35,13 @@ const computed = (clause: Clause): boolean =>
 export function expression(walk: Walk, node: Node, place: Place, clause: Clause): Value {
   walk.record.step();
   const [kind, body] = open(node);
+  const before = walk.record.variables;
+  const value = valueIn(walk, kind, body, place, clause);
+  if (!neverFails(kind, body)) walk.record.operation(before);
+  return value;
+}
+
+function valueIn(walk: Walk, kind: string, body: Body, place: Place, clause: Clause): Value {
   switch (kind) {
     case 'ColumnRef': {
       check(kind, body);
@@ -63,9 +70,52 @@ export function expression(walk: Walk, node: Node, place: Place, clause: Clause)
     default: {
       const fields = derivedNodes[kind];
       if (!fields) throw unsupported(kind, body.location as number | undefined);
+      if (kind === 'ParamRef') walk.record.variables++;
       return derivedFrom(operandsOf(walk, kind, body, fields, place, below(clause)));
     }
   }
+}
+
+/** Comparisons of the server's own: no row makes them fail. A pattern may, when it comes out of a row. */
+const comparisons = /^(=|<>|!=|<|>|<=|>=)$/;
+const patternOperators = /^!?~~\*?$/;
+const comparing = new Set(
+  `AEXPR_OP AEXPR_OP_ANY AEXPR_OP_ALL AEXPR_DISTINCT AEXPR_NOT_DISTINCT AEXPR_IN AEXPR_LIKE
+  AEXPR_ILIKE AEXPR_BETWEEN AEXPR_NOT_BETWEEN AEXPR_BETWEEN_SYM AEXPR_NOT_BETWEEN_SYM AEXPR_NULLIF`.split(
+    /\s+/,
+  ),
+);
+const failSafe = new Set(
+  `ColumnRef A_Const ParamRef BoolExpr NullTest BooleanTest List RowExpr A_ArrayExpr CaseExpr CaseWhen
+  CoalesceExpr MinMaxExpr CollateClause SQLValueFunction GroupingFunc CurrentOfExpr`.split(/\s+/),
+);
+const failSafeCalls = new Set(
+  `now statement_timestamp transaction_timestamp lower upper length char_length
+  character_length octet_length btrim ltrim rtrim concat concat_ws md5 count`.split(/\s+/),
+);
+
+/** True when no row can make this one operation fail or linger; its operands are looked at by themselves. */
+function neverFails(kind: string, body: Body): boolean {
+  if (failSafe.has(kind)) return true;
+  if (kind === 'A_Expr') {
+    const operator = stringOf((body.name as readonly Node[]).at(-1)) ?? '';
+    if (!comparing.has(String(body.kind))) return false;
+    if (String(body.kind).includes('BETWEEN')) return true;
+    if (comparisons.test(operator)) return true;
+    const pattern = body.rexpr as object;
+    return patternOperators.test(operator) && ('A_Const' in pattern || 'ParamRef' in pattern);
+  }
+  if (kind === 'TypeCast') {
+    const names = stringsOf((body.typeName as Body).names as readonly Node[]);
+    return names.at(-1) === 'text' && (body.typeName as Body).arrayBounds === undefined;
+  }
+  if (kind === 'FuncCall') {
+    const names = stringsOf(body.funcname as readonly Node[]);
+    return failSafeCalls.has(names.at(-1)!) && body.agg_filter === undefined;
+  }
+  // Others give an error when they find a second row.
+  if (kind === 'SubLink') return body.subLinkType === 'EXISTS_SUBLINK' || body.subLinkType === 'ANY_SUBLINK';
+  return false;
 }
 
 /** The values of a list of expressions. */
@@ -209,6 +259,7 @@ function functionCall(walk: Walk, call: FuncCall, place: Place, clause: Clause):
   check('FuncCall', call);
   const overloads = overloadsOf(walk, stringsOf(call.funcname), call.location);
   noteCall(walk, overloads);
+  walk.record.variables++;
   const aggregate = overloads.some((fn) => fn.kind === 'aggregate') || call.agg_within_group === true;
   let inner = clause;
   if (computed(clause)) inner = call.over ? 'window' : aggregate ? 'aggregate' : 'function';

@@ -123,6 +123,14 @@ export class StatementRecord {
   readonly written = new Set<ColumnRef>();
   withoutWhere = false;
   literalsMatter = false;
+  /** A condition could fail, or take its time, on one row and not on another. */
+  conditionsTell = false;
+  /** What is being walked is evaluated after every condition of the statement: the outermost SELECT's output. */
+  pastConditions = false;
+  /** How many SELECTs deep. */
+  selectDepth = 0;
+  /** Columns, calls and parameters so far: whether an expression holds any. */
+  variables = 0;
   /** The strongest data change below the statement's top, `with x as (delete ...) select ...`. */
   change: 'insert' | 'update' | 'delete' | 'merge' | null = null;
   readonly #refs = new Map<string, ColumnRef>();
@@ -143,6 +151,11 @@ export class StatementRecord {
     this.#stepsLeft -= count;
     if (this.#stepsLeft < 0)
       throw new Unanswerable('unsupported', 'the statement is too complex for the gateway');
+  }
+
+  /** Notes an operation that could fail or linger, `variablesBefore` its operands were walked. */
+  operation(variablesBefore: number): void {
+    if (!this.pastConditions && this.variables > variablesBefore) this.conditionsTell = true;
   }
 
   column(schema: string, table: string, column: string): ColumnRef {

@@ -155,6 +155,7 @@ export function reference(
   clause: Clause,
   location?: number,
 ): Value {
+  walk.record.variables++;
   if (fields.length === 1) {
     const name = fields[0]!;
     const column = bareColumn(walk, scope, name, clause, location);

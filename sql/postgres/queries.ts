@@ -23,11 +23,20 @@ import { type Body, check, open, stringOf, stringsOf, unsupported } from './tree
 export function select(walk: Walk, stmt: SelectStmt, outer: Place): readonly Column[] {
   check('SelectStmt', stmt);
   if (stmt.intoClause) throw unsupported('SELECT INTO here', stmt.intoClause.rel?.location);
+  const { record } = walk;
+  // An arm of the outermost set operation is as far out as the operation.
+  const outermost = record.selectDepth === 0;
+  const pastBefore = record.pastConditions;
+  record.selectDepth++;
+  record.pastConditions = false;
   const place = withClause(walk, stmt.withClause, outer);
   let columns: readonly Column[];
   let inside = place;
-  if (stmt.op !== undefined && stmt.op !== 'SETOP_NONE') columns = setOperation(walk, stmt, place);
-  else if (stmt.valuesLists) columns = values(walk, stmt.valuesLists, place);
+  if (stmt.op !== undefined && stmt.op !== 'SETOP_NONE') {
+    record.selectDepth--;
+    columns = setOperation(walk, stmt, place);
+    record.selectDepth++;
+  } else if (stmt.valuesLists) columns = values(walk, stmt.valuesLists, place);
   else {
     const names = fromClause(walk, stmt.fromClause, place);
     inside = { scope: scopeOf(names, place.scope), with: place.with };
@@ -36,10 +45,16 @@ export function select(walk: Walk, stmt: SelectStmt, outer: Place): readonly Col
       (stmt.targetList?.[0] as { ResTarget?: { location?: number } } | undefined)?.ResTarget?.location === -1
     )
       for (const relation of names.relations) if (relation.use) relation.use.span = null;
+    record.pastConditions = outermost;
     columns = targets(walk, stmt.targetList, inside);
+    record.pastConditions = false;
     if (stmt.whereClause) expression(walk, stmt.whereClause, inside, 'where');
+    record.pastConditions = outermost;
     for (const node of stmt.groupClause ?? []) groupItem(walk, node, columns, inside);
+    record.pastConditions = false;
+    // Without an aggregate in it, it is moved to WHERE.
     if (stmt.havingClause) expression(walk, stmt.havingClause, inside, 'having');
+    record.pastConditions = outermost;
     for (const node of stmt.windowClause ?? []) window(walk, open(node)[1] as WindowDef, inside);
     for (const node of stmt.lockingClause ?? []) {
       const [kind, locking] = open(node);
@@ -51,6 +66,7 @@ export function select(walk: Walk, stmt: SelectStmt, outer: Place): readonly Col
     }
   }
   const isSet = inside === place;
+  record.pastConditions = outermost;
   distinct(walk, stmt.distinctClause, columns, inside);
   for (const node of stmt.sortClause ?? []) {
     const sort = open(node)[1] as SortBy;
@@ -60,6 +76,8 @@ export function select(walk: Walk, stmt: SelectStmt, outer: Place): readonly Col
   }
   for (const bound of [stmt.limitCount, stmt.limitOffset])
     if (bound) expression(walk, bound, inside, 'limit');
+  record.selectDepth--;
+  record.pastConditions = pastBefore;
   return columns;
 }
 
