@@ -115,7 +115,14 @@ const plainModes: ReadonlySet<string> = new Set([
   'time_truncate_fractional',
   'traditional',
 ]);
-const onlyPlainModes: Allowed = (value) => value.split(',').every((mode) => plainModes.has(mode.trim()));
+const arePlainModes = (list: string): boolean => list.split(',').every((mode) => plainModes.has(mode.trim()));
+/** Modes as a list, put behind those in force, or one of them taken away: those in force are plain already. */
+const onlyPlainModes: Allowed = (value) => {
+  const more = /^concat\(\s*@@(?:session\.)?sql_mode\s*,\s*'([^'\\]*)'\s*\)$/.exec(value);
+  if (more !== null) return arePlainModes(more[1] as string);
+  const fewer = /^replace\(\s*@@(?:session\.)?sql_mode\s*,\s*'([a-z_]+)'\s*,\s*''\s*\)$/.exec(value);
+  return fewer !== null ? plainModes.has(fewer[1] as string) : arePlainModes(value);
+};
 
 const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
   ...[
@@ -163,9 +170,17 @@ const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
     'auto_increment_offset',
     'long_query_time',
     'timestamp',
+    // What the server would tell a client that tracks its session; none can.
+    'session_track_schema',
+    'session_track_state_change',
+    'session_track_system_variables',
+    'session_track_transaction_info',
   ].map((name): [string, Allowed] => [name, any]),
   ['names', utf8],
   ['character_set_client', utf8],
+  // Of databases made later, and of no text.
+  ['character_set_server', utf8],
+  ['collation_server', utf8Collation],
   ['character_set_connection', utf8],
   ['character_set_results', (value) => utf8(value) || value === 'null'],
   ['character set', utf8],
