@@ -37,6 +37,8 @@ export interface DecidedText {
   /** What to send instead of the client's text; null: the text itself. */
   readonly text: string | null;
   readonly masks: ReadonlyMap<string, MaskMethod>;
+  /** The text gives masked columns as NULL: none of them is in `masks`. */
+  readonly blanks: boolean;
   readonly origins: KnownOrigins;
   /** Names or the catalog may be others afterwards. */
   readonly settles: boolean;
@@ -221,6 +223,7 @@ export class TextDecider {
           ? applyRewrites(text, rewrites, quoteFor(asker.database.protocol))
           : null,
       masks,
+      blanks: blanked.length > 0,
       origins: new KnownOrigins({
         policy,
         principal: asker.principal,

@@ -292,9 +292,9 @@ export class LiveSession implements GateSession {
         );
       }
     }
-    if (this.#catalogMoved && (decided.masks.size > 0 || decided.text !== null)) {
+    if (this.#catalogMoved && (decided.masks.size > 0 || decided.blanks)) {
       return sessionDrift(
-        'the open transaction has changed the catalog, and the statement reads a table with masked columns or restricted rows',
+        'the open transaction has changed the catalog, and the statement reads a table with masked columns',
         'commit first',
       );
     }
