@@ -44,6 +44,11 @@ export class Catalogs {
     return slot?.catalog && slot.readFor === slot.generation ? slot.catalog : undefined;
   }
 
+  /** The newest snapshot, for what no DDL changes; undefined: never read. */
+  last(upstream: Upstream): Catalog | undefined {
+    return this.#slots.get(upstream.name)?.catalog ?? undefined;
+  }
+
   /** Resolves when a snapshot not older than this call's start, or a current one, is there. Rejects when the upstream can't be read. */
   async ensure(upstream: Upstream): Promise<Catalog> {
     const found = this.current(upstream);

@@ -8,6 +8,7 @@ import { serveMysql } from '../protocols/mysql/session.ts';
 import { servePostgres } from '../protocols/postgres/session.ts';
 import type { Config, Listener } from './config.ts';
 import { createGate } from './gate.ts';
+import { greetingVersion } from './greeting-version.ts';
 import { readPolicy } from './read-policy.ts';
 import type { GatewayState } from './state.ts';
 
@@ -33,12 +34,12 @@ export async function startServer(state: GatewayState): Promise<GatewayServer> {
   const settings = new Map<Listener, ListenerSettings>(
     config.listeners.map((listener) => [listener, settingsOf(listener, config)]),
   );
+  const version = greetingVersion(state.catalogs, config.upstreams.values());
   const sockets = new Set<net.Socket>();
   const servers: net.Server[] = [];
   const listening: Listening[] = [];
   try {
     for (const listener of config.listeners) {
-      const serve = listener.protocol === 'postgres' ? servePostgres : serveMysql;
       const server = net.createServer({ noDelay: true, keepAlive: true, pauseOnConnect: false }, (socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
@@ -47,7 +48,8 @@ export async function startServer(state: GatewayState): Promise<GatewayServer> {
           socket.destroy();
           return;
         }
-        serve(socket, gate, settings.get(listener)!);
+        if (listener.protocol === 'postgres') servePostgres(socket, gate, settings.get(listener)!);
+        else serveMysql(socket, gate, settings.get(listener)!, version());
       });
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);

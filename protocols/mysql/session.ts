@@ -6,29 +6,31 @@ import { ClientSession } from './client-session.ts';
 import { Disconnected } from './dialogue.ts';
 import { receiveClient } from './sign-in.ts';
 
-/**
- * What clients are told in the greeting, before their database and its server are known. Drivers choose their own start-up
- * queries by it: 8.0 is what current ones and every later server agree upon.
- */
-const defaultServerVersion = '8.0.36-cordon';
-
 let lastConnectionId = 0;
 
-/** Serves one accepted connection. Never throws; the socket is closed when it is over. */
+/**
+ * Serves one accepted connection. Never throws; the socket is closed when it is over.
+ * @param serverVersion told in the greeting, before the client's database and its server are known; may not reject
+ */
 export function serveMysql(
   socket: Socket,
   gate: Gate,
   settings: ListenerSettings,
-  serverVersion: string = defaultServerVersion,
+  serverVersion: Promise<string>,
 ): void {
   socket.setNoDelay(true);
   lastConnectionId = (lastConnectionId % 0x7fff_ffff) + 1;
-  receiveClient(socket, settings, serverVersion, lastConnectionId, (plain, early, deadline) =>
-    secure(plain, early, settings, deadline),
-  ).then(
-    (arrival) => new ClientSession(arrival).open(gate),
-    () => {},
-  );
+  const connectionId = lastConnectionId;
+  serverVersion
+    .then((version) =>
+      receiveClient(socket, settings, version, connectionId, (plain, early, deadline) =>
+        secure(plain, early, settings, deadline),
+      ),
+    )
+    .then(
+      (arrival) => new ClientSession(arrival).open(gate),
+      () => {},
+    );
 }
 
 const contexts = new WeakMap<object, SecureContext>();

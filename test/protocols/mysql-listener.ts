@@ -41,7 +41,7 @@ export async function listen(
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    serveMysql(socket, gate, settings);
+    serveMysql(socket, gate, settings, Promise.resolve('8.0.36-cordon'));
   });
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
   return {
