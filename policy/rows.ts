@@ -58,6 +58,9 @@ export function rewriteRows(
         schema: play.schema,
         table: play.table,
         predicate,
+        ...(use.span.columns === undefined
+          ? {}
+          : { columns: use.span.columns.map((name) => ({ name, blank: false })) }),
       });
     }
   }

@@ -63,6 +63,24 @@ export interface TableSpan {
   /** What has to close the replacement, so that the engine can't evaluate the statement's own conditions on rows that
    *  the replacement leaves out: an error or a delay would tell of them. Missing: nothing here could tell. */
   readonly fence?: string;
+  /** COPY: what stands for the reference has these columns alone, in this order. */
+  readonly columns?: readonly string[];
+}
+
+/** A COPY between the client and a table or query: what the stream of CopyData looks like. The delimiter and the
+ *  quoting characters are one byte each; they and `nullText` mean nothing in the binary format. */
+export interface Copy {
+  readonly direction: 'in' | 'out';
+  readonly format: 'text' | 'csv' | 'binary';
+  readonly delimiter: string;
+  readonly nullText: string;
+  /** CSV alone. */
+  readonly quote: string;
+  readonly escape: string;
+  /** The first line names the columns. */
+  readonly header: boolean;
+  /** Columns whose values are quoted in any case. */
+  readonly forceQuote: 'all' | readonly string[];
 }
 
 /** Where a column is used. `output` alone is a plain copy into the result. */
@@ -161,6 +179,8 @@ export interface Analyzed {
   readonly effects: readonly Effect[];
   /** UPDATE / DELETE without WHERE. */
   readonly withoutWhere: boolean;
+  /** Set when rows come or go as CopyData, whatever the kind (COPY (DELETE ... RETURNING) is a delete). */
+  readonly copy?: Copy;
   /** 'matter' when another literal in the same shape could change anything above (ORDER BY 1, SET x = 'v',
    *  'name'::regclass): such a result may be cached by whole text only. */
   readonly literals: 'free' | 'matter';

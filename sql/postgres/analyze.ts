@@ -76,6 +76,7 @@ function analyzeOne(source: SourceText, raw: RawStmt, catalog: Catalog, names: N
       functions: record.functions,
       effects: record.effects,
       withoutWhere: record.withoutWhere,
+      ...(record.copy ? { copy: record.copy } : {}),
       literals: record.literalsMatter ? 'matter' : 'free',
     };
   } catch (problem) {

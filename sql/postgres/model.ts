@@ -5,7 +5,16 @@
 
 import type { Node } from 'libpg-query';
 import type { Catalog, CatalogTable } from '../catalog.ts';
-import type { Clause, ColumnRef, ColumnUse, Effect, FunctionUse, Opaque, TableSpan } from '../statement.ts';
+import type {
+  Clause,
+  ColumnRef,
+  ColumnUse,
+  Copy,
+  Effect,
+  FunctionUse,
+  Opaque,
+  TableSpan,
+} from '../statement.ts';
 import type { SourceText } from './source-text.ts';
 
 /** Stops the analysis of one statement; becomes an `Opaque`. `location` is a byte offset into the text. */
@@ -123,6 +132,7 @@ export class StatementRecord {
   readonly written = new Set<ColumnRef>();
   withoutWhere = false;
   literalsMatter = false;
+  copy: Copy | null = null;
   /** A condition could fail, or take its time, on one row and not on another. */
   conditionsTell = false;
   /** What is being walked is evaluated after every condition of the statement: the outermost SELECT's output. */

@@ -15,13 +15,12 @@ import type {
   VariableSetStmt,
 } from 'libpg-query';
 import type { Effect, StatementKind } from '../statement.ts';
+import { copy } from './copy.ts';
 import { createTableAs, createView, definition, definitionKind, selectInto, worksOn } from './definitions.ts';
 import { expression } from './expressions.ts';
-import { namesOf, scopeOf } from './from.ts';
-import { type Column, constant, noScope, type Place, Unanswerable, type Walk } from './model.ts';
-import { columnOf, starColumns } from './names.ts';
-import { noteTable, tableNamed, tableRelation } from './relations.ts';
-import { type Body, check, open, stringsOf, unsupported } from './tree.ts';
+import { type Column, constant, noScope, type Place, type Walk } from './model.ts';
+import { noteTable, tableNamed } from './relations.ts';
+import { type Body, check, open, unsupported } from './tree.ts';
 
 /** What the top of a statement is. */
 export interface Top {
@@ -166,38 +165,6 @@ function touches(walk: Walk, node: Node, access: { reads: boolean; writes: boole
   if (!('RangeVar' in node)) throw unsupported(open(node)[0]);
   const table = tableNamed(walk, node.RangeVar);
   noteTable(walk, node.RangeVar, table, { ...access, replaceable: false });
-}
-
-function copy(walk: Walk, stmt: CopyStmt): Top {
-  check('CopyStmt', stmt);
-  const { record } = walk;
-  const way = stmt.is_from ? 'COPY FROM' : 'COPY TO';
-  if (stmt.filename !== undefined)
-    record.has({ kind: 'channel', channel: stmt.is_program ? 'program' : 'file', what: way });
-  else record.has({ kind: 'channel', channel: 'copy', what: way });
-  if (stmt.query) {
-    const columns = walk.rows(walk, stmt.query, nowhere);
-    // COPY (DELETE ... RETURNING) changes rows: that is what it is.
-    return { kind: record.change ?? 'copy_out', columns };
-  }
-  const access = { reads: !stmt.is_from, writes: stmt.is_from === true, replaceable: false };
-  const table = tableRelation(walk, stmt.relation!, access);
-  const names = stmt.attlist ? stringsOf(stmt.attlist) : table.columns.map((column) => column.name);
-  const named = names.map((name) => {
-    const column = table.columns.find((candidate) => candidate.name === name);
-    if (!column)
-      throw new Unanswerable('unknown_name', `column "${name}" of relation "${table.name}" does not exist`);
-    return column;
-  });
-  if (!stmt.is_from) {
-    const columns = stmt.attlist ? named : starColumns(walk, table);
-    for (const column of columns) columnOf(walk, table, column.name, 'output');
-    return { kind: 'copy_out', columns };
-  }
-  for (const column of named) for (const source of column.sources.slice(0, 1)) record.written.add(source);
-  if (stmt.whereClause)
-    expression(walk, stmt.whereClause, { scope: scopeOf(namesOf(table), null), with: null }, 'where');
-  return { kind: 'copy_in', columns: nothing };
 }
 
 function explain(walk: Walk, stmt: ExplainStmt): Top {
