@@ -1,9 +1,10 @@
 /** Leave to run one text once: plans the masks of its results and journals its completion. */
 
-import type { MaskPlan, ResultColumn } from '../masking/masker.ts';
+import { planCopy } from '../masking/copy-plan.ts';
+import type { CopyPlan, MaskPlan, ResultColumn } from '../masking/masker.ts';
 import { planMasks } from '../masking/plan.ts';
-import type { Admitted, Refused } from '../protocols/gate.ts';
-import type { Output } from '../sql/statement.ts';
+import type { Admitted, AdmittedCopies, Refused } from '../protocols/gate.ts';
+import type { Copy, Output } from '../sql/statement.ts';
 import type { DecidedText } from './decide-text.ts';
 import type { LiveSession } from './gate-session.ts';
 import { refusedBy, sessionDrift } from './refusals.ts';
@@ -46,8 +47,11 @@ export class AdmittedText implements Admitted {
   get settles(): boolean {
     return this.decided.settles;
   }
-  get copies(): boolean {
-    return false;
+  get copies(): AdmittedCopies | false {
+    const copying = this.decided.statements.some((one) => one.kind === 'analyzed' && one.copy);
+    return copying
+      ? { direction: (index) => this.#copy(index)?.direction ?? null, plan: this.#planCopy }
+      : false;
   }
 
   plan(columns: readonly ResultColumn[], index: number): MaskPlan | null | Refused {
@@ -58,7 +62,7 @@ export class AdmittedText implements Admitted {
     const ownRows = statement?.kind === 'analyzed' && returnsRows.has(statement.statementKind);
     const plan = planMasks({
       columns,
-      outputs: ownRows ? statement.outputs : columns.map(serversWords),
+      outputs: this.#copy(index) ? null : ownRows ? statement.outputs : columns.map(serversWords),
       masks: decided.masks,
       catalog: decided.catalog,
       key: this.#session.state.maskKey,
@@ -66,6 +70,26 @@ export class AdmittedText implements Admitted {
     if (plan === null || !('contradiction' in plan)) return plan;
     return this.#contradicted(plan.contradiction, index);
   }
+
+  #copy(index: number): Copy | undefined {
+    const statement = this.decided.statements[index];
+    return statement?.kind === 'analyzed' ? statement.copy : undefined;
+  }
+
+  readonly #planCopy = (
+    formats: readonly ResultColumn['format'][],
+    index: number,
+  ): CopyPlan | null | Refused => {
+    const { masks, catalog, statements } = this.decided;
+    const statement = statements[index];
+    if (statement?.kind !== 'analyzed' || !statement.copy) {
+      return this.#contradicted('it copies where the statement does not', index);
+    }
+    const { copy: layout, outputs } = statement;
+    const key = this.#session.state.maskKey;
+    const plan = planCopy({ layout, outputs, formats, masks, catalog, key });
+    return plan !== null && 'contradiction' in plan ? this.#contradicted(plan.contradiction, index) : plan;
+  };
 
   #contradicted(contradiction: string, index: number): Refused {
     return refusedBy(

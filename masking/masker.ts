@@ -1,5 +1,6 @@
 /** SEAM. What masks one column's values, and the plan for a result's columns. Pure and total. */
 import type { Engine } from '../sql/catalog.ts';
+import type { Copy } from '../sql/statement.ts';
 
 /** A result column as the server's own metadata names it. */
 export interface ResultColumn {
@@ -32,6 +33,14 @@ export interface Masker {
 
 /** One entry per result column; null leaves the column's bytes as they are. */
 export type MaskPlan = readonly (Masker | null)[];
+
+/** What masks the rows of a COPY to the client. */
+export interface CopyPlan {
+  readonly layout: Copy;
+  readonly columns: MaskPlan;
+  /** CSV: the columns whose values are quoted in any case; one entry per column. */
+  readonly quoted: readonly boolean[];
+}
 
 /** The named masks of a policy file. */
 export type MaskMethod =

@@ -31,6 +31,7 @@ export function changesData(statement: Analyzed): boolean {
 /** `statement_kind`: every kind that the statement comes to has to be granted, all by one role. */
 export function kindFindings(roles: readonly Role[], statement: Analyzed): readonly Finding[] {
   const kinds = new Set<StatementKind>([statement.statementKind]);
+  if (statement.copy) kinds.add(statement.copy.direction === 'out' ? 'copy_out' : 'copy_in');
   for (const effect of statement.effects) {
     if (effect.kind === 'ddl') kinds.add('ddl');
     else if (effect.kind === 'sql_prepare' || effect.kind === 'sql_execute') kinds.add('prepare');
@@ -154,7 +155,8 @@ export function effectFindings(
     if (finding !== null) findings.push(finding);
   }
   const kind = statement.statementKind;
-  if (findings.length === 0 && (kind === 'copy_out' || kind === 'copy_in' || kind === 'load_local')) {
+  const unread = !statement.copy && (kind === 'copy_out' || kind === 'copy_in');
+  if (findings.length === 0 && (unread || kind === 'load_local')) {
     findings.push(refused(kind === 'load_local' ? 'LOAD DATA LOCAL' : 'COPY', 'is not supported'));
   }
   return findings;
@@ -193,6 +195,7 @@ function judgeEffect(
         : refused(`cursor ${effect.name}`, `is refused because ${masked}; run its query directly`);
     case 'channel':
       if (effect.channel === 'explain_analyze' && masked === null) return null;
+      if (effect.channel === 'copy' && statement.copy) return judgeCopy(statement, masks);
       if (effect.channel === 'identity' && onlyResetsIdentity(statement, catalog)) return null;
       return refused(
         effect.what === '' ? channelWords[effect.channel] : effect.what,
@@ -201,6 +204,34 @@ function judgeEffect(
           : `is refused: values could travel by way of ${channelWords[effect.channel]}`,
       );
   }
+}
+
+/**
+ * In the text format a value may look like the NULL marker, unless that is no text that a value is ever written as:
+ * then one couldn't be told from the other, and a marker that the client chose would tell which values are equal to it.
+ */
+function judgeCopy(statement: Analyzed, masks: readonly ColumnMask[]): Finding | null {
+  const { copy, outputs } = statement;
+  if (!copy || copy.direction === 'in' || copy.format !== 'text') return null;
+  const escaped = `\\\\[\\\\bfnrtv${copy.delimiter.replace(/[\]\\^-]/, '\\$&')}]`;
+  if (!new RegExp(`^(?:[^\\\\]|${escaped})*$`, 's').test(copy.nullText)) return null;
+  const mask = masks.find((one) =>
+    outputs.some(
+      ({ sources }) =>
+        sources === 'unknown' ||
+        sources.some(
+          (source) =>
+            source.schema === one.schema && source.table === one.table && source.column === one.column,
+        ),
+    ),
+  );
+  if (mask === undefined) return null;
+  return {
+    reason: 'channel_refused',
+    rule: null,
+    message: `COPY with this NULL marker is refused because ${mask.table}.${mask.column} is masked for you: a value may look like the marker`,
+    hint: 'leave NULL out, or use FORMAT csv',
+  };
 }
 
 /** SET ROLE NONE, RESET ROLE, SET SESSION AUTHORIZATION DEFAULT: back to who signed in, as pools do between uses. */

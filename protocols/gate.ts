@@ -2,7 +2,7 @@
  * SEAM. All that a protocol knows of the product: it hands over who signs in and what they send, and is told what
  * to do. No policy, no analysis and no log is visible from here. Implemented in gateway/gate.ts.
  */
-import type { MaskPlan, ResultColumn } from '../masking/masker.ts';
+import type { CopyPlan, MaskPlan, ResultColumn } from '../masking/masker.ts';
 
 export type UpstreamName = string;
 
@@ -62,8 +62,8 @@ export interface Admitted {
   /** The statement may change what names or literals mean (search_path, current database, sql_mode) or the catalog: run no
    *  further text until it has completed and `Session.refreshed` was called. */
   readonly settles: boolean;
-  /** The statements' kinds are such that COPY may follow; false here means that a CopyIn/CopyOutResponse is a breach. */
-  readonly copies: boolean;
+  /** PostgreSQL: what may be copied; false: no statement of the text is a COPY, and a CopyIn/CopyOutResponse is a breach. */
+  readonly copies: AdmittedCopies | false;
   /**
    * The mask plan for the result of statement `index` (0-based); null: rows go through verbatim. A refusal means
    * that the two witnesses contradict each other: nothing of the result may be delivered, the session ends.
@@ -71,6 +71,13 @@ export interface Admitted {
   plan(columns: readonly ResultColumn[], index: number): MaskPlan | null | Refused;
   /** Statement `index` ended. `error`: SQLSTATE or error number, null when it succeeded. Called once for each index that ran. */
   completed(index: number, rows: number, bytes: number, error: string | null): void;
+}
+/** What a text may copy from or to the client. */
+export interface AdmittedCopies {
+  /** The way that statement `index` copies; null: it doesn't. */
+  direction(index: number): 'in' | 'out' | null;
+  /** As `Admitted.plan`, for a COPY to the client; `formats`: one entry per column, as CopyOutResponse gives them. */
+  plan(formats: readonly ResultColumn['format'][], index: number): CopyPlan | null | Refused;
 }
 export type Admission = Admitted | Refused;
 

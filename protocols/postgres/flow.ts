@@ -1,4 +1,4 @@
-/** What the parts of a relay need of each other, and of the sockets around it. Types, and the pin of a route. */
+/** What the parts of a relay need of each other, and of the sockets around it. Types, waits, and the pin of a route. */
 import type { Admission, GateSession, Refused, UpstreamName } from '../gate.ts';
 import type { Request, RequestQueue } from './requests.ts';
 
@@ -18,7 +18,10 @@ export interface RelayEnds {
 export type Handled = 'verbatim' | 'consumed' | 'again';
 
 /** Why no client message is being handled. */
-export type Blocked = '' | 'admission' | 'idle' | 'settle' | 'state' | 'switch' | 'confirm' | 'full';
+export type Blocked = '' | 'admission' | 'idle' | 'settle' | 'state' | 'switch' | 'confirm' | 'full' | 'copy';
+
+/** Waits that are over when the server has answered everything; `copy` also when it takes the client's CopyData. */
+export const afterAnswers: ReadonlySet<Blocked> = new Set<Blocked>(['settle', 'state', 'idle', 'copy']);
 
 /** What the handling of messages needs of the relay around it. */
 export interface Flow {

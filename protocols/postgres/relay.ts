@@ -7,7 +7,7 @@ import type { Admission, GateSession, Refused, UpstreamName } from '../gate.ts';
 import { clientType, flush } from './client-messages.ts';
 import { ClientRequests } from './client-requests.ts';
 import { breach, encodeFatal, endOf, serverRefusal } from './errors.ts';
-import { type Blocked, type Flow, type Handled, type RelayEnds, RoutePin } from './flow.ts';
+import { afterAnswers, type Blocked, type Flow, type Handled, type RelayEnds, RoutePin } from './flow.ts';
 import { ClientFrames } from './framing.ts';
 import { Request, RequestQueue } from './requests.ts';
 import { type ResultEvents, Results } from './results.ts';
@@ -86,6 +86,7 @@ export class Relay implements ResultEvents, Flow {
       this.#upstreamFrames.push(piece);
       if (this.#readySeen) this.#afterReady();
       if (this.#skipSeen) this.#afterSkip();
+      if (this.#blocked === 'copy' && this.queue.head?.copy === 'in') this.#unblock();
     } catch (error) {
       this.#fail(error, 'the upstream');
       return;
@@ -212,6 +213,8 @@ export class Relay implements ResultEvents, Flow {
       else if (type !== clientType.terminate) return this.#requests.discard(type);
     }
     const { buffer, content, end } = this.#frames;
+    const head = this.queue.head;
+    if (head?.copy === 'in') return this.#requests.copyIn(type, buffer.subarray(content, end), head);
     return this.#requests.message(type, buffer.subarray(content, end));
   }
 
@@ -362,8 +365,7 @@ export class Relay implements ResultEvents, Flow {
         this.#refreshWanted = false;
         this.unsettledTransaction = true;
       }
-      if (this.#blocked === 'settle' || this.#blocked === 'state' || this.#blocked === 'idle')
-        this.#unblock();
+      if (afterAnswers.has(this.#blocked)) this.#unblock();
     } else if (this.#refreshWanted && this.#blocked === '') {
       if (this.#groupOpen) this.settlingGroup = true;
       else this.block('settle');
@@ -376,8 +378,7 @@ export class Relay implements ResultEvents, Flow {
   #afterSkip(): void {
     this.#skipSeen = false;
     if (!this.#skipping || this.queue.length > 0) return;
-    if (this.#blocked === 'settle' || this.#blocked === 'idle' || this.#blocked === 'confirm')
-      this.#unblock();
+    if (this.#blocked === 'confirm' || afterAnswers.has(this.#blocked)) this.#unblock();
   }
 
   #stateRead(): void {

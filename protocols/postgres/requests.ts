@@ -4,6 +4,7 @@
  */
 import type { MaskPlan } from '../../masking/masker.ts';
 import type { Admitted, Refused } from '../gate.ts';
+import type { CopyStream } from './copy-stream.ts';
 import type { Guess, Portal, Prepared } from './statements.ts';
 
 export type RequestKind =
@@ -49,6 +50,10 @@ export class Request {
   plan: MaskPlan | null = null;
   /** `plan` is what holds for the rows to come. */
   planned = false;
+  /** What the server copies for the running statement: `in` waits for the client's data, `given` has had the end of it. */
+  copy: 'out' | 'in' | 'given' | 'over' | null = null;
+  /** Masks what is copied to the client; null: it passes. */
+  stream: CopyStream | null = null;
   /** query: an error came; only ReadyForQuery may follow. */
   failed = false;
 

@@ -4,7 +4,10 @@
  */
 import type { MaskPlan } from '../../masking/masker.ts';
 import type { Admitted, Refused } from '../gate.ts';
+import { noteTag } from './command-tags.ts';
+import { beginCopy, copyData, copyIsOver, endCopy } from './copies.ts';
 import { breach, encodeFatalRefusal, encodeRefusal, SessionEnd, withholdValues } from './errors.ts';
+import { headerBytes } from './framing.ts';
 import type { Request, RequestQueue } from './requests.ts';
 import {
   readCommandTag,
@@ -39,6 +42,7 @@ export interface ResultEvents {
 
 export class Results implements FrameReader {
   passing: Request | null = null;
+  passingType: number = serverType.dataRow;
   /** A watched statement ran in the open transaction: what fails later may still speak of its rows. */
   #watchedTransaction = false;
   readonly #queue: RequestQueue;
@@ -61,6 +65,10 @@ export class Results implements FrameReader {
   frame(type: number, source: Buffer, start: number, end: number, rows: () => RowWriter): Relayed {
     const head = this.#queue.head;
     if (type === serverType.dataRow) return this.#row(head, source, start, end, rows);
+    if (type === serverType.copyData) {
+      const relayed = copyData(head, source, start, end, rows);
+      return relayed ?? this.#pass(head!, serverType.copyData, end - start);
+    }
     const content = source.subarray(start, end);
     switch (type) {
       case serverType.commandComplete:
@@ -96,7 +104,14 @@ export class Results implements FrameReader {
       case serverType.parameterStatus:
         return this.#parameterStatus(content);
       case serverType.copyIn:
+        beginCopy(head, 'in', content);
+        return 'verbatim';
       case serverType.copyOut:
+        return this.#copyOut(head, content);
+      case serverType.copyDone:
+        endCopy(head, content);
+        this.passing = null;
+        return 'verbatim';
       case serverType.copyBoth:
         throw breach('began a COPY that was not admitted');
     }
@@ -122,20 +137,32 @@ export class Results implements FrameReader {
       throw breach('sent a row that answers no request');
     }
     if (!head.planned) {
+      if (head.kind === 'execute' && head.admitted!.copies) throw breach('sent rows of a COPY as a result');
       if (head.kind === 'query') throw breach('sent a row before its description');
       head.plan = this.#planOf(head);
       head.planned = true;
     }
     if (head.watched) this.#watchedTransaction = true;
-    if (head.plan === null) {
-      this.passing = head;
-      head.rows++;
-      head.bytes += end - start + 5;
-      return 'verbatim';
-    }
+    if (head.plan === null) return this.#pass(head, serverType.dataRow, end - start);
     head.bytes += rows().row(source, start, end, head.plan);
     head.rows++;
     return 'masked';
+  }
+
+  /** A row goes as it came, and so do those that follow. */
+  #pass(head: Request, type: number, contentBytes: number): Relayed {
+    this.passing = head;
+    this.passingType = type;
+    head.rows++;
+    head.bytes += contentBytes + headerBytes;
+    return 'verbatim';
+  }
+
+  #copyOut(head: Request | null, content: Buffer): Relayed {
+    const refused = beginCopy(head, 'out', content);
+    if (refused !== null) throw contradiction(refused);
+    if (head!.watched) this.#watchedTransaction = true;
+    return 'verbatim';
   }
 
   /** The plan of an executed portal: by its own description, or its statement's with the Bind's formats. */
@@ -243,8 +270,9 @@ export class Results implements FrameReader {
     if (head.kind !== 'query' && head.kind !== 'execute') throw breach('completed no request');
     const admitted = head.admitted!;
     if (head.index >= admitted.statements) throw breach('completed more statements than were admitted');
+    if (!copyIsOver(head)) throw breach('completed a COPY that was not over');
     if (head.watched) this.#watchedTransaction = true;
-    this.#noteTag(head, tag);
+    noteTag(tag, head.settingText, this.#events.settings, this.#statements, this.#portals);
     this.#finish(head, rowsOfTag(tag), null);
     if (head.kind === 'execute') this.#next();
     else {
@@ -254,37 +282,9 @@ export class Results implements FrameReader {
       head.bytes = 0;
       head.plan = null;
       head.planned = false;
+      head.copy = null;
     }
     return 'verbatim';
-  }
-
-  #noteTag(head: Request, tag: string): void {
-    switch (tag) {
-      case 'SET':
-      case 'RESET':
-        if (head.settingText !== null) this.#events.settings.ran(head.settingText);
-        break;
-      case 'DEALLOCATE':
-      case 'DEALLOCATE ALL':
-      case 'DISCARD ALL':
-      case 'DISCARD PLANS':
-        this.#statements.released();
-        break;
-      case 'PREPARE':
-        this.#statements.made();
-        break;
-      case 'ROLLBACK':
-        this.#events.settings.undone();
-        this.#portals.released();
-        break;
-      case 'CLOSE CURSOR':
-      case 'CLOSE CURSOR ALL':
-        this.#portals.released();
-        break;
-      case 'DECLARE CURSOR':
-        this.#portals.made();
-        break;
-    }
   }
 
   #finish(request: Request, rows: number, sqlState: string | null): void {
@@ -329,6 +329,7 @@ export class Results implements FrameReader {
       if (head.failed) throw breach('failed a statement twice');
       if (head.refused === null) this.#finish(head, head.rows, sqlState);
       head.failed = true;
+      head.copy = null;
       return relayed;
     }
     if (head.kind === 'execute') this.#finish(head, head.rows, sqlState);

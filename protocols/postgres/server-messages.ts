@@ -22,6 +22,8 @@ export const serverType = {
   parameterStatus: 0x53, // S
   rowDescription: 0x54, // T
   copyBoth: 0x57, // W
+  copyDone: 0x63, // c
+  copyData: 0x64, // d
   ready: 0x5a, // Z
   noData: 0x6e, // n
   portalSuspended: 0x73, // s
@@ -67,6 +69,18 @@ export function readRowDescription(content: Buffer, formats?: readonly number[])
   }
   reader.finish();
   return columns;
+}
+
+/** CopyInResponse and CopyOutResponse: the format of each column. */
+export function readCopyFormats(content: Buffer): ('text' | 'binary')[] {
+  const reader = new ByteReader(content);
+  const overall = reader.uint8();
+  const codes = Array.from({ length: reader.uint16Be() }, () => reader.uint16Be());
+  reader.finish();
+  if (overall > 1 || codes.some((code) => code !== overall)) {
+    throw new ProtocolError('a COPY of unknown formats');
+  }
+  return codes.map((code) => (code === 1 ? 'binary' : 'text'));
 }
 
 /** CommandComplete's tag, such as `SELECT 5`. */

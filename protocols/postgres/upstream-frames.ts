@@ -5,7 +5,6 @@
 import { ProtocolError } from '../bytes.ts';
 import { headerBytes } from './framing.ts';
 import type { Request } from './requests.ts';
-import { serverType } from './server-messages.ts';
 import { RowWriter } from './values.ts';
 
 /** Longest content of a frame as such (PostgreSQL's own bound on a message), and of one that has to be read whole. */
@@ -18,6 +17,8 @@ export type Relayed = 'verbatim' | 'dropped' | 'masked' | Buffer;
 export interface FrameReader {
   /** The request whose rows go through as they are; null: every frame is to be looked at. */
   readonly passing: Request | null;
+  /** The type of the frames that are its rows: DataRow or CopyData. */
+  readonly passingType: number;
   /**
    * One whole frame; content at `start..end` of `source`. `rows` collects masked rows ('masked').
    * @throws ProtocolError or SessionEnd: nothing of this frame goes to the client.
@@ -122,7 +123,7 @@ export class UpstreamFrames {
       if (length < 4 || length > frameBytesMax) throw new ProtocolError('a frame of an impossible length');
       const end = at + 1 + length;
       const passing = this.#reader.passing;
-      if (type === serverType.dataRow && passing !== null) {
+      if (passing !== null && type === this.#reader.passingType) {
         passing.rows++;
         passing.bytes += length + 1;
         if (end > size) this.#passing = end - size;
@@ -160,7 +161,7 @@ export class UpstreamFrames {
     if (this.#heldLength < headerBytes) return at;
     const length = this.#held!.readInt32BE(1);
     if (length < 4 || length > frameBytesMax) throw new ProtocolError('a frame of an impossible length');
-    if (this.#held![0] === serverType.dataRow && this.#reader.passing !== null) {
+    if (this.#reader.passing !== null && this.#held![0] === this.#reader.passingType) {
       // Only the header was cut: the row itself passes.
       this.#reader.passing.rows++;
       this.#reader.passing.bytes += length + 1;

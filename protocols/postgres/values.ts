@@ -1,4 +1,4 @@
-/** Rewrites DataRow messages by a mask plan, into one buffer for many rows. Knows the row's layout and no type. */
+/** Rewrites rows by a mask plan, into one buffer for many of them. Knows the layout of a DataRow and no type. */
 import type { MaskPlan } from '../../masking/masker.ts';
 import { ProtocolError } from '../bytes.ts';
 import { serverType } from './server-messages.ts';
@@ -63,7 +63,7 @@ export class RowWriter {
       const masker = plan[i];
       if (masker && length !== -1) {
         this.#append(source, copied, at);
-        this.#value(masker.mask(source.subarray(value, next)));
+        this.addValue(masker.mask(source.subarray(value, next)));
         copied = next;
       }
       at = next;
@@ -76,12 +76,42 @@ export class RowWriter {
     return size;
   }
 
-  #value(masked: Uint8Array | null): void {
+  /** Begins a frame whose content comes by `add`, `addByte` and `addValue`; it counts for nothing before `end`. */
+  begin(type: number): void {
+    this.#length = this.#whole;
+    this.#reserve(5);
+    this.#buffer[this.#length] = type;
+    this.#length += 5;
+  }
+
+  /** Adds bytes `start..end` of `source` to the frame. */
+  add(source: Buffer, start: number, end: number): void {
+    this.#append(source, start, end);
+  }
+
+  addByte(byte: number): void {
+    this.#reserve(1);
+    this.#buffer[this.#length++] = byte;
+  }
+
+  /** The frame is whole. */
+  end(): void {
+    this.#buffer.writeInt32BE(this.#length - this.#whole - 1, this.#whole + 1);
+    this.#whole = this.#length;
+  }
+
+  /** Adds a value in front of which its length stands; null: NULL. */
+  addValue(masked: Uint8Array | null): void {
     const size = masked === null ? 0 : masked.length;
     this.#reserve(4 + size);
     this.#buffer.writeInt32BE(masked === null ? -1 : size, this.#length);
     if (masked !== null) this.#buffer.set(masked, this.#length + 4);
     this.#length += 4 + size;
+  }
+
+  /** Bytes of whole frames so far. */
+  get length(): number {
+    return this.#whole;
   }
 
   /** What was collected; the writer is done with. */
