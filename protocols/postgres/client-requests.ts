@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from '../bytes.ts';
-import type { GateSession, Refused } from '../gate.ts';
+import type { Admitted, GateSession, Refused } from '../gate.ts';
 import {
   clientType,
   encodeNamed,
@@ -22,6 +22,7 @@ import {
 } from './client-messages.ts';
 import { serverRefusal } from './errors.ts';
 import type { Flow, Handled } from './flow.ts';
+import { headerBytes } from './framing.ts';
 import { Request } from './requests.ts';
 import { mayRevert, settingOf } from './settings-log.ts';
 import type { Names, Portal, Prepared } from './statements.ts';
@@ -75,6 +76,37 @@ export class ClientRequests {
     return unknownType(type);
   }
 
+  /**
+   * One message while the server takes CopyData for `request`. Sync and Flush are ignored there, for clients that send
+   * them behind every Execute.
+   * @throws ProtocolError on any other: a server gives up the connection over it.
+   */
+  copyIn(type: number, content: Buffer, request: Request): Handled {
+    switch (type) {
+      case clientType.copyData:
+        request.bytes += content.length + headerBytes;
+        return 'verbatim';
+      case clientType.copyDone:
+        empty(content);
+        break;
+      case clientType.copyFail:
+        readQuery(content);
+        break;
+      case clientType.sync:
+      case clientType.flush:
+        empty(content);
+        return 'consumed';
+      case clientType.terminate:
+        return this.#flow.terminate();
+      default:
+        throw new ProtocolError(`a message of type 0x${type.toString(16)} in the middle of a COPY`);
+    }
+    request.copy = 'given';
+    // Another statement of the same text may copy as well.
+    if (request.kind === 'query') this.#flow.block('copy');
+    return 'verbatim';
+  }
+
   /** A message that comes while the server is discarding. */
   discard(type: number): Handled {
     return knownTypes.has(type) ? 'consumed' : unknownType(type);
@@ -101,6 +133,7 @@ export class ClientRequests {
     const settles = admission.settles || (flow.unsettledTransaction && mayRevert(text));
     if (admission.text !== null) flow.send(encodeQuery(admission.text));
     if (settles) flow.settle();
+    if (copiesIn(admission)) flow.block('copy');
     return admission.text === null ? 'verbatim' : 'consumed';
   }
 
@@ -234,6 +267,7 @@ export class ClientRequests {
     if (admission.settles || (flow.unsettledTransaction && prepared.reverts)) {
       flow.settleAtSync();
     }
+    if (copiesIn(admission)) flow.block('copy');
     return 'verbatim';
   }
 
@@ -291,6 +325,12 @@ export class ClientRequests {
 const knownTypes: ReadonlySet<number> = new Set(
   Object.values(clientType).filter((t) => t !== clientType.password),
 );
+
+function copiesIn({ copies, statements }: Admitted): boolean {
+  if (!copies) return false;
+  for (let i = 0; i < statements; i++) if (copies.direction(i) === 'in') return true;
+  return false;
+}
 
 function empty(content: Buffer): void {
   if (content.length > 0) throw new ProtocolError('a Sync or Flush with content');
