@@ -17,6 +17,8 @@ export interface Blanking {
   readonly rewrites: readonly Rewrite[];
   /** Rule ids that asked for it. */
   readonly rules: readonly string[];
+  /** Why nothing was blanked although the roles ask for it; the way out. */
+  readonly obstacle: string | null;
 }
 
 /** Kinds that show rows and leave nothing behind: a view that was made of NULLs would stay so for everybody. */
@@ -42,7 +44,7 @@ export function blankUses(
   masks: readonly ColumnMask[],
   permitted: readonly Rewrite[],
 ): Blanking {
-  const untouched: Blanking = { masks, blanked: [], rewrites: permitted, rules: [] };
+  const untouched: Blanking = { masks, blanked: [], rewrites: permitted, rules: [], obstacle: null };
   if (masks.length === 0 || roles.length === 0) return untouched;
   if (!roles.every((role) => role.maskedUse === 'blank')) return untouched;
   if (!onlyReads(statement)) return untouched;
@@ -54,15 +56,11 @@ export function blankUses(
     const columns = columnsOf(play, own);
     if (columns === null) return untouched;
     for (const { span, writes, viaView } of play.uses) {
-      if (span === null || writes || viaView) return untouched;
-      const restricted = rewrites.get(span.start);
-      rewrites.set(span.start, {
-        ...span,
-        schema: play.schema,
-        table: play.table,
-        predicate: restricted?.predicate ?? 'true',
-        columns,
-      });
+      if (span === null || writes || viaView) return { ...untouched, obstacle: obstacleIn(play, viaView) };
+      const { start, end, aliased } = span;
+      // What closes off the rows that a restriction leaves out has nothing to close off here.
+      const whole = { start, end, aliased, schema: play.schema, table: play.table, predicate: 'true' };
+      rewrites.set(start, { ...(rewrites.get(start) ?? whole), columns });
     }
     blanked.push(...own);
   }
@@ -72,7 +70,13 @@ export function blankUses(
     blanked,
     rewrites: [...rewrites.values()].toSorted((a, b) => a.start - b.start),
     rules: roles.map((role) => `roles.${role.name}.masked_use`),
+    obstacle: null,
   };
+}
+
+function obstacleIn(play: Play, viaView: boolean): string {
+  const place = viaView ? 'inside a view or function' : 'where no subquery can stand';
+  return `${play.name} is read ${place}, so its masked columns can't be made NULL: name it itself, with an alias, in the FROM clause of a SELECT`;
 }
 
 function onlyReads(statement: Analyzed): boolean {

@@ -110,7 +110,7 @@ function decideUnguarded(
     ...kinds,
     ...pathFindings,
     ...rows.findings,
-    ...useFindings(statement, masks),
+    ...useFindings(statement, masks).map((use) => ({ ...use, hint: blanking.obstacle ?? use.hint })),
     ...writtenFindings(policy, roles, statement, plays, route),
     ...functions.findings,
     ...triggerFindings(policy, roles, plays),

@@ -42,7 +42,12 @@ const catalog = catalogOf(
   'postgres',
   {
     schemas: ['pg_catalog', 'public'],
-    functions: [builtin('count', 'aggregate'), builtin('max', 'aggregate'), builtin('upper')],
+    functions: [
+      builtin('count', 'aggregate'),
+      builtin('max', 'aggregate'),
+      builtin('upper'),
+      builtin('length'),
+    ],
   },
 );
 const analyzer = await postgresAnalyzer();
@@ -170,6 +175,24 @@ test('of several roles the strictest wins', () => {
   assert.equal(inShort(ask(sql, policy, 'analysts-eu')), 'allow shop-eu');
   const both = policyFrom(blankText.replace('clear: [pii.email]', 'masked_use: blank'));
   assert.equal(inShort(ask(sql, both, 'analysts-eu,support')), 'allow shop-eu');
+});
+
+test('a refusal says what is in the way', () => {
+  const hint = (sql: string): string => ask(sql).because.hint;
+  assert.match(
+    hint('select upper(card_number) from only orders'),
+    /^public\.orders is read where no subquery/,
+  );
+  assert.match(hint('select upper(card_number) from open_orders'), /^public\.orders is read inside a view/);
+});
+
+test('only what restricts rows has to be closed off', () => {
+  const risky = 'select 1 / length(card_number) from orders where card_number::int = 1';
+  assert.ok(!rewritten(risky).includes('OFFSET'));
+  const both = ask('select id from customers where ssn::int = 1');
+  assert.ok(both.effect === 'allow', both.because.message);
+  assert.equal(both.rewrites[0]?.fence, ' OFFSET 0');
+  assert.equal(both.rewrites[0]?.columns?.length, 7);
 });
 
 test('a tag on a column that the catalog does not have leaves the others blank', () => {
