@@ -52,6 +52,26 @@ const parents = 'SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, 
 const functions = `SELECT n.nspname, p.proname, p.oid, p.prokind, p.provolatile, p.oid < 16384, p.proretset
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace`;
 
+/** Code of users that runs without a call: operators (by their symbol, which no call can spell), and casts and the CHECKs of
+ *  domains, wherever in a type they are (as `type:cast`). What an extension brought was vouched for when it was installed. */
+const hiddenCalls = `WITH RECURSIVE own AS (
+    SELECT p.oid FROM pg_proc p WHERE p.oid >= 16384 AND NOT EXISTS (SELECT 1 FROM pg_depend d
+      WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+  ), checked (oid) AS (
+    SELECT k.contypid FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+      JOIN own ON d.refclassid = 'pg_proc'::regclass AND own.oid = d.refobjid WHERE k.contypid <> 0
+    UNION SELECT c.casttarget FROM pg_cast c JOIN own ON own.oid = c.castfunc WHERE c.casttarget >= 16384
+    UNION SELECT u.oid FROM checked, LATERAL (
+      SELECT t.oid FROM pg_type t WHERE checked.oid IN (t.typbasetype, t.typelem)
+      UNION ALL SELECT r.reltype FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid
+        WHERE a.atttypid = checked.oid AND r.reltype <> 0
+    ) u
+  )
+  SELECT n.nspname, o.oprname, o.oid, 'f', 'v', false, false
+    FROM pg_operator o JOIN own ON own.oid = o.oprcode JOIN pg_namespace n ON n.oid = o.oprnamespace
+  UNION ALL SELECT n.nspname, t.typname || ':cast', t.oid, 'f', 'v', false, false
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT oid FROM checked)`;
+
 const kinds: Readonly<Record<string, RelationKind>> = {
   r: 'table',
   p: 'partitioned',
@@ -128,7 +148,7 @@ async function readAll(ask: (text: string) => Promise<(string | null)[][]>): Pro
   const relationRows = await ask(relations);
   const columnRows = await ask(`${baseTypes} ${columns}`);
   const parentRows = await ask(parents);
-  const functionRows = await ask(functions);
+  const functionRows = [...(await ask(functions)), ...(await ask(hiddenCalls))];
 
   const columnsOf = new Map<string, CatalogColumn[]>();
   for (const row of columnRows) {

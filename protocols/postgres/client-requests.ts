@@ -122,6 +122,7 @@ export class ClientRequests {
     const admission = flow.answer ?? this.#session.admit(text, 'query', flow.signal);
     if (admission instanceof Promise) return flow.wait(admission);
     if (admission.effect === 'refuse') return this.#refuseQuery(admission);
+    if (mayFetch.test(text) && this.#maskedPortalOpen()) return this.#refuseQuery(this.#fetchRefused());
     const elsewhere = flow.elsewhere(admission.route, admission);
     if (elsewhere === 'wait') return 'again';
     if (elsewhere !== null) return this.#refuseQuery(elsewhere);
@@ -166,6 +167,7 @@ export class ClientRequests {
       admitted: admission,
       reverts: mayRevert(text),
       settingText: settingOf(text),
+      fetches: mayFetch.test(text),
       group: flow.group,
       epoch: this.#statements.epoch,
       description: null,
@@ -249,6 +251,7 @@ export class ClientRequests {
     if (admission.route !== flow.upstream || admission.text !== prepared.admitted.text) {
       return this.#refuseExtended(this.#session.refuseMessage('Execute of a statement that is decided anew'));
     }
+    if (prepared.fetches && this.#maskedPortalOpen()) return this.#refuseExtended(this.#fetchRefused());
     prepared.admitted = admission;
     if (admission.watched && !portal.described) {
       const question = new Request('describe');
@@ -313,6 +316,15 @@ export class ClientRequests {
     return 'consumed';
   }
 
+  /** SQL's FETCH reads portals of the protocol too, by name, past their plan. */
+  #maskedPortalOpen(): boolean {
+    return this.#portals.some((portal) => portal.name !== '' && portal.prepared.admitted.watched);
+  }
+
+  #fetchRefused(): Refused {
+    return this.#session.refuseMessage('FETCH while a portal with masked columns is open');
+  }
+
   #malformedText(message: string): Refused {
     return {
       ...this.#session.refuseMessage(`${message} whose text is not UTF-8`),
@@ -321,6 +333,9 @@ export class ClientRequests {
     };
   }
 }
+
+/** A FETCH or MOVE can only begin where a statement does; `FETCH FIRST` on a line of its own looks the same. */
+const mayFetch = /(?:^|;|\*\/|[\r\n])\s*(?:fetch|move)\b/i;
 
 const knownTypes: ReadonlySet<number> = new Set(
   Object.values(clientType).filter((t) => t !== clientType.password),

@@ -16,6 +16,8 @@ export interface Prepared {
   readonly reverts: boolean;
   /** The text, when it is a SET or RESET that outlives its transaction. */
   readonly settingText: string | null;
+  /** The text may be a FETCH or MOVE. */
+  readonly fetches: boolean;
   /** The pipeline in which its Parse was sent. */
   readonly group: number;
   /** Names released so far when it was parsed. */
@@ -77,6 +79,13 @@ export class Names<T extends Held> {
     const guess = this.#guesses.get(name);
     if (guess !== undefined) return guess.group === group ? guess.value : 'wait';
     return this.#certain.get(name) ?? null;
+  }
+
+  /** True when any name, certain or not, stands for something of the kind. */
+  some(isOne: (value: T) => boolean): boolean {
+    for (const value of this.#certain.values()) if (isOne(value)) return true;
+    for (const { value } of this.#guesses.values()) if (value !== null && isOne(value)) return true;
+    return false;
   }
 
   /** A message that makes (or, with null, closes) a name was sent in pipeline `group`. */

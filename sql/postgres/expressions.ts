@@ -71,6 +71,7 @@ function valueIn(walk: Walk, kind: string, body: Body, place: Place, clause: Cla
       const fields = derivedNodes[kind];
       if (!fields) throw unsupported(kind, body.location as number | undefined);
       if (kind === 'ParamRef') walk.record.variables++;
+      if (kind === 'CaseExpr' && body.arg) operatorName(walk, equality);
       return derivedFrom(operandsOf(walk, kind, body, fields, place, below(clause)));
     }
   }
@@ -159,16 +160,29 @@ function operandsOf(
         values.push(expression(walk, node, place, clause));
     } else if (field === 'type') typeName(walk, content as Body);
     else if (field === 'operator')
-      operatorName(content as readonly Node[], body.location as number | undefined);
+      operatorName(walk, content as readonly Node[], body.location as number | undefined);
     else if (field !== 'plain') values.push(structure(walk, field.bare, content as object, place, clause));
   }
   return values;
 }
 
-/** An operator of a schema of its own is a function in disguise. */
-export function operatorName(names: readonly Node[] | undefined, location?: number): void {
+/** What IN, CASE and USING compare with. */
+export const equality: readonly Node[] = [{ String: { sval: '=' } }];
+
+/** An operator of a user's is a call in disguise: of any that the name could mean. */
+export function operatorName(walk: Walk, names: readonly Node[] | undefined, location?: number): void {
+  if (!names) return;
   const parts = stringsOf(names);
-  if (parts.length > 1 && parts[0] !== 'pg_catalog')
+  const schemas = parts.length > 1 ? parts.slice(0, 1) : walk.path;
+  const operators = parts.at(-1)!.includes('BETWEEN') ? ['<', '<=', '>', '>='] : parts.slice(-1);
+  const foreign = schemas.flatMap((schema) =>
+    operators.flatMap((operator) => walk.catalog.functions(schema, operator).filter((fn) => !fn.builtin)),
+  );
+  if (foreign.length > 0) {
+    noteCall(walk, foreign);
+    walk.record.variables++;
+  }
+  if (foreign.length === 0 && parts.length > 1 && parts[0] !== 'pg_catalog')
     throw new Unanswerable(
       'unsupported',
       `operator ${parts.join('.')} is not one of the server's own`,
@@ -276,7 +290,7 @@ function sorted(walk: Walk, sorts: readonly Node[] | undefined, place: Place, cl
     const [kind, sort] = open(node);
     if (kind !== 'SortBy') throw unsupported(kind);
     check(kind, sort);
-    operatorName(sort.useOp as readonly Node[] | undefined, sort.location as number | undefined);
+    operatorName(walk, sort.useOp as readonly Node[] | undefined, sort.location as number | undefined);
     return expression(walk, sort.node as Node, place, clause);
   });
 }
@@ -308,7 +322,7 @@ function jsonAggregate(walk: Walk, kind: string, body: Body, place: Place, claus
 
 function subLink(walk: Walk, link: SubLink, place: Place, clause: Clause): Value {
   check('SubLink', link);
-  operatorName(link.operName, link.location);
+  if (link.testexpr) operatorName(walk, link.operName ?? equality, link.location);
   const tested = link.testexpr ? [expression(walk, link.testexpr, place, below(clause))] : [];
   const columns: readonly Column[] = walk.rows(walk, link.subselect!, place);
   switch (link.subLinkType) {

@@ -8,7 +8,7 @@ import type {
   RangeTableFunc,
   RangeVar,
 } from 'libpg-query';
-import { expression, expressions, overloadsOf, structure } from './expressions.ts';
+import { equality, expression, expressions, operatorName, overloadsOf, structure } from './expressions.ts';
 import { columnsOf } from './functions.ts';
 import {
   type Column,
@@ -25,7 +25,8 @@ import {
 } from './model.ts';
 import { outputName } from './output-name.ts';
 import { renamed, tableRelation } from './relations.ts';
-import { check, open, stringOf, stringsOf, unsupported } from './tree.ts';
+import { type Body, check, open, stringOf, stringsOf, unsupported } from './tree.ts';
+import { typeName } from './types.ts';
 
 /** Scopes are copied item by item: without a bound a long FROM would cost its square. */
 const itemsMax = 500;
@@ -216,7 +217,8 @@ function rangeFunction(walk: Walk, item: RangeFunction, place: Place): Relation 
     const [call, definitions] = (open(entry)[1].items ?? []) as readonly Node[];
     if (!call) throw unsupported('an empty function in FROM');
     const value = derivedFrom([expression(walk, call, place, 'function')]);
-    const defined = columnDefinitions(definitions) ?? (calls.length === 1 ? namesIn(item.coldeflist) : null);
+    const defined =
+      columnDefinitions(walk, definitions) ?? (calls.length === 1 ? namesIn(walk, item.coldeflist) : null);
     const own = outputName(call, () => null);
     const lone = calls.length === 1 && item.alias?.aliasname ? item.alias.aliasname : own;
     let names: readonly string[] | 'one' | null = defined ?? 'one';
@@ -258,16 +260,17 @@ function nameOfFirst(calls: readonly Node[]): string {
   return outputName(first, () => null);
 }
 
-function columnDefinitions(node: Node | undefined): readonly string[] | null {
-  return node && 'List' in node ? namesIn(node.List.items) : null;
+function columnDefinitions(walk: Walk, node: Node | undefined): readonly string[] | null {
+  return node && 'List' in node ? namesIn(walk, node.List.items) : null;
 }
 
-function namesIn(definitions: readonly Node[] | undefined): readonly string[] | null {
+function namesIn(walk: Walk, definitions: readonly Node[] | undefined): readonly string[] | null {
   if (!definitions || definitions.length === 0) return null;
   return definitions.map((node) => {
     const [kind, definition] = open(node);
     check('ColumnDef', definition);
     if (kind !== 'ColumnDef') throw unsupported(kind);
+    typeName(walk, definition.typeName as Body);
     return String(definition.colname);
   });
 }
@@ -287,6 +290,7 @@ function join(walk: Walk, item: JoinExpr, place: Place, siblings: Names): Names 
   const merged = shared.map((name): VisibleColumn => {
     const column = eitherOf([sharedColumn(left, name), sharedColumn(right, name)]);
     walk.record.use(column, 'join');
+    operatorName(walk, equality);
     return { column: { ...column, name }, relation: null };
   });
   const isRest = ({ column }: VisibleColumn): boolean => !shared.includes(column.name);

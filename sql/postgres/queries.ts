@@ -71,7 +71,7 @@ export function select(walk: Walk, stmt: SelectStmt, outer: Place): readonly Col
   for (const node of stmt.sortClause ?? []) {
     const sort = open(node)[1] as SortBy;
     check('SortBy', sort);
-    operatorName(sort.useOp, sort.location);
+    operatorName(walk, sort.useOp, sort.location);
     ordinal(walk, sort.node!, columns, inside, 'order_by', isSet);
   }
   for (const bound of [stmt.limitCount, stmt.limitOffset])

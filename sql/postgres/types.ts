@@ -30,8 +30,12 @@ export function typeName(walk: Walk, type: Body): string {
   const schemas = names.length === 2 ? [names[0]!] : walk.path;
   for (const schema of schemas) {
     if (schema === 'pg_catalog' && shipped.has(base)) return name;
-    if (walk.catalog.hasType(schema, name) || walk.catalog.hasType(schema, base)) return name;
-    if (walk.catalog.table(schema, name)) return name;
+    const own = [name, base].find((one) => walk.catalog.hasType(schema, one));
+    if (own === undefined && !walk.catalog.table(schema, name)) continue;
+    // A cast or a CHECK of a user's: code that runs on every value that becomes one of the type.
+    for (const fn of walk.catalog.functions(schema, `${own ?? name}:cast`))
+      walk.record.calls({ schema: fn.schema, name: fn.name, trust: 'unknown' });
+    return name;
   }
   throw new Unanswerable('unknown_name', `type "${names.join('.')}" does not exist`, location);
 }
