@@ -108,8 +108,11 @@ export function buildCatalog(contents: CatalogContents): Catalog {
   const schemas = new Set(contents.schemas.map(fold));
   const types = new Set(contents.types.map((type) => `${type.schema}\u0000${type.name}`));
   const functions = new Map<string, CatalogFunction[]>();
+  // MySQL's routine names compare without case, whatever its tables' do
+  const routine = (schema: string, name: string): string =>
+    contents.engine === 'mysql' ? `${fold(schema)}\u0000${name.toLowerCase()}` : `${schema}\u0000${name}`;
   for (const fn of contents.functions) {
-    const at = `${fn.schema}\u0000${fn.name}`;
+    const at = routine(fn.schema, fn.name);
     const overloads = functions.get(at);
     if (overloads) overloads.push(fn);
     else functions.set(at, [fn]);
@@ -123,7 +126,7 @@ export function buildCatalog(contents: CatalogContents): Catalog {
     hasSchema: (schema) => schemas.has(fold(schema)),
     table: (schema, name) => tables.get(key(schema, name)),
     tableByOid: (oid) => byOid.get(oid),
-    functions: (schema, name) => functions.get(`${schema}\u0000${name}`) ?? [],
+    functions: (schema, name) => functions.get(routine(schema, name)) ?? [],
     hasType: (schema, name) => types.has(`${schema}\u0000${name}`),
     tables: () => tables.values(),
   };

@@ -1,6 +1,6 @@
 /** Names, literals and calls on their way into a skeleton, with the special syntax of some functions' arguments and of windows. */
 import { Emitter, type Frame } from './emitter.ts';
-import type { Token } from './lexer.ts';
+import { isPlainName, type Token } from './lexer.ts';
 import { intervalUnits, literalKinds, spaceSensitive, unitFirstFunctions } from './words.ts';
 
 export class CallEmitter extends Emitter {
@@ -14,13 +14,16 @@ export class CallEmitter extends Emitter {
         return;
       }
       if (this.frame.kind === 'query' && this.frame.clause === 'select' && (afterAs || this.afterOperand())) {
+        if (!isPlainName(token.value)) this.refuse('an alias that servers change');
         this.name([token.value], false, this.i, this.i);
         this.i++;
         return;
       }
     }
-    const integer = token.kind === 'number' && /^\d{1,6}$/.test(token.value) ? Number(token.value) : null;
-    this.value(token.kind === 'number' ? { kind: 'literal', integer } : { kind: 'constant', fn: null });
+    const integer = token.kind === 'number' && /^\d+$/.test(token.value) ? Number(token.value) : null;
+    if (token.kind === 'number') this.value({ kind: 'literal', integer });
+    else if (token.kind === 'param') this.value({ kind: 'parameter' });
+    else this.constant();
     this.i++;
   }
 

@@ -1,4 +1,5 @@
 /** Definitions and maintenance: which tables they name, and what a CREATE ... SELECT reads. Bodies of routines are not read here. */
+import type { Clause, TableUse } from '../statement.ts';
 import type { Cursor } from './cursor.ts';
 import { Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
@@ -102,7 +103,7 @@ function ddlTable(work: Work, cursor: Cursor, verb: string, object: string, temp
     return;
   }
   if (verb === 'RENAME') {
-    work.touch(parts, both, true);
+    noteMoved(work, work.touch(parts, both, true));
     for (;;) {
       cursor.expect('TO');
       work.touch(cursor.name(), write, false);
@@ -110,10 +111,10 @@ function ddlTable(work: Work, cursor: Cursor, verb: string, object: string, temp
         cursor.end();
         return;
       }
-      work.touch(cursor.name(), both, true);
+      noteMoved(work, work.touch(cursor.name(), both, true));
     }
   }
-  work.touch(parts, verb === 'ALTER' ? both : write, verb === 'ALTER');
+  const use = work.touch(parts, verb === 'ALTER' ? both : write, verb === 'ALTER');
   if (verb === 'CREATE' && cursor.take('LIKE')) {
     work.touch(cursor.name(), { reads: true, writes: false }, true);
     cursor.end();
@@ -123,7 +124,7 @@ function ddlTable(work: Work, cursor: Cursor, verb: string, object: string, temp
     viewBody(work, cursor);
     return;
   }
-  tableBody(work, cursor, verb);
+  tableBody(work, cursor, verb, use);
 }
 
 function viewBody(work: Work, cursor: Cursor): void {
@@ -154,9 +155,10 @@ const outsideEngines = new Set([
 ]);
 
 /** Columns, keys and options of CREATE TABLE, or the actions of ALTER TABLE, and then a query if there is one. */
-function tableBody(work: Work, cursor: Cursor, verb: string): void {
+function tableBody(work: Work, cursor: Cursor, verb: string, table: TableUse): void {
   const query = selectStart(cursor);
   const body = cursor.tokens.slice(cursor.at, query);
+  if (verb === 'ALTER') noteNamed(work, table, body);
   body.forEach((token, at) => {
     const next = body[at + 1];
     if (token.kind !== 'word' || body[at - 1]?.upper === '.') return;
@@ -171,7 +173,20 @@ function tableBody(work: Work, cursor: Cursor, verb: string): void {
     }
     if (token.upper === 'UNION' || token.upper === 'SELECT')
       throw new Unsupported(`${token.upper} in ${verb} TABLE`, token.start);
-    if (token.upper === 'REFERENCES') work.touch(nameAt(body, at + 1), { reads: true, writes: false }, false);
+    if (token.upper === 'REFERENCES')
+      noteNamed(
+        work,
+        work.touch(nameAt(body, at + 1), { reads: true, writes: false }, false),
+        body.slice(at + 1),
+      );
+    // converting the whole table reads every value
+    if (
+      verb === 'ALTER' &&
+      (token.upper === 'CONVERT' || token.upper === 'FORCE') &&
+      next?.upper !== 'PARTITION'
+    )
+      for (const { name } of work.catalog.table(table.schema, table.table)?.columns ?? [])
+        work.facts.use([{ schema: table.schema, table: table.table, column: name }], 'key');
     if (
       verb === 'ALTER' &&
       token.upper === 'RENAME' &&
@@ -179,11 +194,13 @@ function tableBody(work: Work, cursor: Cursor, verb: string): void {
     ) {
       const to = next?.upper === 'TO' || next?.upper === 'AS' || next?.upper === '=' ? at + 2 : at + 1;
       work.touch(nameAt(body, to), write, false);
+      noteMoved(work, table);
     }
     if (verb === 'ALTER' && token.upper === 'TABLE' && body[at - 1]?.upper === 'WITH')
-      work.touch(nameAt(body, at + 1), both, true);
+      for (const one of [table, work.touch(nameAt(body, at + 1), both, true)]) noteMoved(work, one);
     if (verb === 'ALTER' && token.upper === 'CONVERT' && next?.upper === 'TABLE')
-      work.touch(nameAt(body, at + 2), both, false);
+      noteMoved(work, work.touch(nameAt(body, at + 2), both, false));
+    if (verb === 'ALTER' && token.upper === 'CONVERT' && next?.upper === 'PARTITION') noteMoved(work, table);
   });
   if (query < cursor.tokens.length) {
     cursor.at = query;
@@ -237,7 +254,26 @@ function ddlIndex(work: Work, cursor: Cursor, verb: string): void {
   if (verb === 'ALTER') throw new Unsupported('ALTER INDEX');
   cursor.at = cursor.find('ON');
   cursor.expect('ON');
-  work.touch(cursor.name(), write, true);
+  const use = work.touch(cursor.name(), write, true);
+  if (verb === 'CREATE') noteNamed(work, use, cursor.until(cursor.tokens.length));
+}
+
+/**
+ * Columns that a definition names: a key, a check, a changed type or a generated column reads the values that are there,
+ * and fails or shows by them.
+ */
+function noteNamed(work: Work, table: TableUse, tokens: readonly Token[], clause: Clause = 'key'): void {
+  const names = new Set(tokens.map((token) => token.value.toLowerCase()));
+  for (const { name } of work.catalog.table(table.schema, table.table)?.columns ?? []) {
+    if (names.has(name.toLowerCase()))
+      work.facts.use([{ schema: table.schema, table: table.table, column: name }], clause);
+  }
+}
+
+/** A table under another name takes its values with it, out of what is known of them. */
+function noteMoved(work: Work, table: TableUse): void {
+  for (const { name } of work.catalog.table(table.schema, table.table)?.columns ?? [])
+    work.facts.use([{ schema: table.schema, table: table.table, column: name }], 'write');
 }
 
 function ddlDatabase(work: Work, cursor: Cursor, verb: string): void {

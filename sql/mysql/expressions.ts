@@ -219,7 +219,9 @@ export class ExpressionEmitter extends CallEmitter {
         return this.match(next);
     }
     if (bareLeaves.has(word) && next !== '(' && !this.afterOperand()) {
-      this.constant(bareFunctions.has(word) ? word : null);
+      // TRUE is the integer 1, even as a position in ORDER BY
+      if (word === 'TRUE') this.value({ kind: 'literal', integer: 1 });
+      else this.constant(bareFunctions.has(word) ? word : null);
       this.i++;
       return true;
     }

@@ -20,6 +20,7 @@ export type Leaf =
       distinct: boolean;
     }
   | { readonly kind: 'literal'; readonly integer: number | null }
+  | { readonly kind: 'parameter' }
   | { readonly kind: 'constant'; readonly fn: string | null };
 export type CallRole = 'call' | 'row' | 'case' | 'exists' | 'in' | 'over' | 'against';
 

@@ -261,6 +261,18 @@ export class Scanner {
   }
 }
 
+/**
+ * False for names that a server may take for another one: letters whose other case is ASCII or depends on their place,
+ * and a beginning that it cuts off from an alias.
+ */
+export function isPlainName(name: string): boolean {
+  const first = name.charCodeAt(0);
+  if (first <= 32 || first === 127) return false;
+  for (let i = 0; i < name.length; i++)
+    if (name.charCodeAt(i) > 127) return !/[\u0130\u0131\u017f\u212a\u212b\u03a3]/.test(name);
+  return true;
+}
+
 /** `/*!50001 body` or `M!100100 body`, as found between the comment's marks. */
 export function executableContent(content: string): { version: number; mariaOnly: boolean; body: string } {
   const match = /^([mM]?)!(\d{5,6})?([\s\S]*)$/.exec(content);
@@ -322,6 +334,8 @@ export function lex(text: string): Lexed {
     const { kind, start, end } = scanner;
     const value = tokenValue(kind, text, start, end);
     const upper = kind === 'word' ? value.toUpperCase() : kind === 'operator' ? value : '';
+    if ((kind === 'word' || kind === 'quoted') && !isPlainName(value))
+      return { tokens, error: { problem: 'a name that servers compare in ways of their own', at: start } };
     if (upper === '(') {
       if (++depth > nestingMax)
         return { tokens, error: { problem: 'parentheses nested too deeply', at: start } };

@@ -8,6 +8,7 @@ import { Unsupported } from './leaves.ts';
 import {
   besides,
   type Ctes,
+  couldBeText,
   joinUsing,
   mergeColumns,
   noRelation,
@@ -41,6 +42,7 @@ export class Resolver extends SourceReader {
     if (!query.plainUnion) for (const output of outputs) this.facts.use(output.sources, 'set_operation');
     const scope = new Scope(outer, this.catalog.foldsTableNames);
     scope.relation = { sources: [], visible: outputs };
+    for (const arm of arms) if (arm.scope) scope.merged.push(arm.scope, ...arm.scope.merged);
     for (const expr of query.order)
       this.orderItem(expr, outputs, { scope, ctes: inner, aliases: [], mode: 'none' }, 'order_by');
     return { outputs, scope: null };
@@ -72,6 +74,11 @@ export class Resolver extends SourceReader {
           columns = grown;
           if (same) break;
         }
+        // a value of another column is cut to the type of the first arm's, and whether that fails depends on it
+        seed.outputs.forEach((first, i) => {
+          const added = columns[i]?.sources.filter((ref) => !includesRef(first.sources, ref)) ?? [];
+          this.facts.use(added, 'set_operation');
+        });
       } else columns = rename(this.query(cte.query, outer, at, 'output').outputs, renames);
       at = { parent: at, name, columns };
     }
@@ -107,21 +114,50 @@ export class Resolver extends SourceReader {
     if (expr.kind === 'constant') {
       if (expr.integer === null) return;
       this.facts.literals = 'matter';
-      const output = outputs[expr.integer - 1];
-      if (!output)
+      const named = expr.integer === 'any' ? outputs : outputs.slice(expr.integer - 1, expr.integer);
+      if (named.length === 0)
         throw new Unsupported(
           `Unknown column '${expr.integer}' in '${clause === 'group_by' ? 'group' : 'order'} clause'`,
           null,
           'unknown_name',
         );
-      this.facts.use(output.sources, clause);
+      for (const output of named) this.facts.use(output.sources, clause);
       return;
+    }
+    // +2 and - -2 are positions to the servers as well
+    if (expr.kind === 'operation' && expr.args.every((arg) => isSigned(arg))) {
+      this.facts.literals = 'matter';
+      for (const output of outputs) this.facts.use(output.sources, clause);
+      return;
+    }
+    if (expr.kind !== 'name') {
+      for (const inner of context.scope.merged) this.alsoInside(expr, inner, clause);
     }
     this.use(
       expr,
       clause,
       expr.kind === 'name' ? context : { ...context, mode: context.mode === 'none' ? 'none' : 'both' },
     );
+  }
+
+  /**
+   * An expression in ORDER BY behind a set operation or a parenthesised query: a server may look for its names in a
+   * query inside, too.
+   */
+  private alsoInside(expr: Expr, inner: Scope, clause: Clause): void {
+    switch (expr.kind) {
+      case 'constant':
+        return;
+      case 'name': {
+        const column = inner.own(expr.leaf.parts);
+        if (column) this.facts.use(column.sources, clause);
+        return;
+      }
+      case 'query':
+        throw new Unsupported('a subquery in ORDER BY of a set operation or a parenthesised query');
+      default:
+        for (const arg of expr.args) this.alsoInside(arg, inner, clause);
+    }
   }
 
   private item(expr: Expr, alias: NameLeaf | null, context: Context, clause: Clause): readonly OutColumn[] {
@@ -177,7 +213,11 @@ export class Resolver extends SourceReader {
     const name = leaf.parts[leaf.parts.length - 1]?.toLowerCase();
     const aliased =
       leaf.parts.length === 1 && context.mode !== 'none'
-        ? context.aliases.filter((column) => column.name.toLowerCase() === name && column.name !== '')
+        ? context.aliases.filter(
+            (column) =>
+              (column.name.toLowerCase() === name && column.name !== '') ||
+              (column.name === '' && couldBeText(name ?? '')),
+          )
         : [];
     if (aliased[0] && context.mode === 'first') return mergeColumns(aliased);
     const column = context.scope.column(leaf.parts);
@@ -263,7 +303,9 @@ export class Resolver extends SourceReader {
   }
 
   private noteCall(leaf: CallLeaf): boolean {
-    const native = leaf.schema === null && !leaf.spaced ? nativeFunction(leaf.name) : null;
+    // a server that lacks the native one takes somebody's own function of that name
+    const own = this.catalog.functions(this.names.path[0] ?? '', leaf.name).length > 0;
+    const native = leaf.schema === null && !leaf.spaced && !own ? nativeFunction(leaf.name) : null;
     if (!native) {
       this.facts.call({ schema: leaf.schema ?? this.names.path[0] ?? '', name: leaf.name, trust: 'unknown' });
       return false;
@@ -332,7 +374,10 @@ export class Resolver extends SourceReader {
       return nested.relation;
     }
     if (item.source.kind === 'query') {
-      const { outputs } = this.query(item.source.query, item.lateral ? scope : scope.parent, ctes, 'output');
+      const inside = this.query(item.source.query, item.lateral ? scope : scope.parent, ctes, 'output');
+      const { outputs } = inside;
+      if (item.alias?.parts[0]?.startsWith('\u0000arm') && inside.scope)
+        scope.merged.push(inside.scope, ...inside.scope.merged);
       const columns = rename(outputs, item.alias?.columns ?? []);
       const source: Source = {
         name: item.alias?.parts[0] ?? '',
@@ -352,6 +397,14 @@ export class Resolver extends SourceReader {
   protected override within(schema: string): Resolver {
     return new Resolver(this.catalog, { path: [schema] }, this.facts, this.viewDepth + 1);
   }
+}
+
+const includesRef = (refs: readonly ColumnRef[], { schema, table, column }: ColumnRef): boolean =>
+  refs.some((ref) => ref.schema === schema && ref.table === table && ref.column === column);
+
+/** A constant, or a sum of them with signs. */
+function isSigned(expr: Expr): boolean {
+  return expr.kind === 'constant' || (expr.kind === 'operation' && expr.args.every(isSigned));
 }
 
 /** Arms of a set operation, column by column; names are the first arm's. */

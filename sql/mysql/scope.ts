@@ -41,6 +41,8 @@ export class Scope {
   relation: Relation = noRelation;
   /** Select items so far, while a subquery may name them: `SELECT a AS x, (SELECT x)`. */
   aliases: readonly OutColumn[] = [];
+  /** Scopes of the queries inside, for the expressions of an ORDER BY that a server may resolve there. */
+  readonly merged: Scope[] = [];
   private readonly folds: boolean;
 
   constructor(parent: Scope | null, folds: boolean) {
@@ -79,7 +81,11 @@ export class Scope {
     const found = this.column(parts);
     const name = parts[0]?.toLowerCase();
     const aliased =
-      parts.length === 1 ? this.aliases.filter((column) => column.name.toLowerCase() === name) : [];
+      parts.length === 1
+        ? this.aliases.filter(
+            (column) => column.name.toLowerCase() === name || (column.name === '' && couldBeText(name ?? '')),
+          )
+        : [];
     return aliased.length === 0 ? found : mergeColumns(found ? [...aliased, found] : aliased);
   }
 
@@ -100,14 +106,26 @@ export class Scope {
       const source = this.source(parts.length > 2 ? (parts[0] ?? null) : null, parts[parts.length - 2] ?? '');
       if (!source) return null;
       const column = source.columns.find((candidate) => candidate.name.toLowerCase() === folded);
+      const unnamed =
+        column || !couldBeText(name) ? [] : source.columns.filter((candidate) => candidate.name === '');
+      if (unnamed.length > 0) return mergeColumns(unnamed);
       return column ?? (source.open ? openColumn(source.open, name) : null);
     }
     const found = this.relation.visible.filter((candidate) => candidate.name.toLowerCase() === folded);
     if (found.length > 1) throw new Unsupported(`Column '${name}' is ambiguous`, null, 'unknown_name');
     if (found[0]) return found[0];
+    if (couldBeText(name)) {
+      const unnamed = this.relation.visible.filter((candidate) => candidate.name === '');
+      if (unnamed.length > 0) return mergeColumns(unnamed);
+    }
     const open = this.relation.sources.find((source) => source.open !== null)?.open;
     return open ? openColumn(open, name) : null;
   }
+}
+
+/** A column without an alias is called by its own text, which is not kept here: a name with more than letters may be that. */
+export function couldBeText(name: string): boolean {
+  return !/^[\w$\u0080-\uffff]*$/.test(name);
 }
 
 function openColumn(table: { readonly schema: string; readonly name: string }, name: string): OutColumn {
@@ -141,6 +159,9 @@ export function joinUsing(
     throw new Unsupported('USING with a table whose columns are not known');
   const has = (relation: Relation, name: string): boolean =>
     relation.visible.some((column) => column.name.toLowerCase() === name.toLowerCase());
+  const unnamed = (relation: Relation): boolean => relation.visible.some((column) => column.name === '');
+  if (names === null && unnamed(left) && unnamed(right))
+    throw new Unsupported('NATURAL JOIN of columns without a name');
   const wanted = names ?? left.visible.map((column) => column.name).filter((name) => has(right, name));
   const folded = new Set(wanted.map((name) => name.toLowerCase()));
   const joined: OutColumn[] = [];

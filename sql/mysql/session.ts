@@ -271,7 +271,7 @@ function assign(work: Work, part: readonly Token[]): void {
   const cursor = new Cursor(part);
   const { facts } = work;
   if (cursor.take('NAMES') || cursor.take('CHARACTER', 'SET') || cursor.take('CHARSET')) {
-    const name = part[0]?.upper === 'NAMES' ? 'names' : 'character_set';
+    const name = part[0]?.upper === 'NAMES' ? 'names' : 'character set';
     cursor.take('=');
     const value = cursor.take('DEFAULT') ? null : word(cursor);
     const collation = name === 'names' && cursor.take('COLLATE') ? word(cursor) : null;

@@ -120,12 +120,16 @@ const explained = new Set(['SELECT', 'WITH', 'TABLE', 'INSERT', 'REPLACE', 'UPDA
 /** EXPLAIN, DESCRIBE, DESC, and MariaDB's ANALYZE in front of a statement. `inner` reads that statement. */
 export function analyzeExplain(work: Work, cursor: Cursor, inner: (cursor: Cursor) => Draft): Draft {
   let runs = cursor.upper() === 'ANALYZE';
+  /** The answer has the statement in it as the optimizer left it: with values in place of columns of a single row. */
+  let rewritten = false;
   const describes = !runs;
   cursor.at++;
   if (describes && cursor.take('ANALYZE')) runs = true;
   for (;;) {
     if (cursor.take('EXTENDED') || cursor.take('PARTITIONS')) continue;
     if (cursor.upper() !== 'FORMAT' || cursor.upper(1) !== '=') break;
+    if (!['TRADITIONAL', 'TREE'].includes((cursor.tokens[cursor.at + 2]?.value ?? '').toUpperCase()))
+      rewritten = true;
     cursor.at += 3;
   }
   if (cursor.upper() === 'FOR') {
@@ -137,6 +141,8 @@ export function analyzeExplain(work: Work, cursor: Cursor, inner: (cursor: Curso
     return describe(cursor);
   }
   const { statementKind: _kind, withoutWhere } = inner(cursor);
+  if (rewritten && !work.catalog.isMariaDb)
+    for (const use of work.facts.columns) if (use.clause === 'output') work.facts.use([use], 'expression');
   if (runs) work.facts.effect({ kind: 'channel', channel: 'explain_analyze', what: 'EXPLAIN ANALYZE' });
   return draft('explain' satisfies StatementKind, [], withoutWhere);
 }

@@ -41,6 +41,9 @@ export abstract class SourceReader {
     if (leaf.parts.length > 2) throw new Unsupported('a table name of more than two parts', leaf.start);
     if (leaf.parts.length === 1) {
       for (let at = ctes; at; at = at.parent) {
+        // MariaDB compares these without case whatever its setting for tables, MySQL does not
+        if (at.name !== name && !folds && at.name.toLowerCase() === name.toLowerCase())
+          throw new Unsupported(`the name ${name} beside ${at.name} in WITH`, leaf.start);
         if (at.name === name || (folds && at.name.toLowerCase() === name.toLowerCase())) {
           if (at.columns === null)
             throw new Unsupported(`the forward reference to ${name} in WITH`, leaf.start);

@@ -30,22 +30,31 @@ const idlePerformanceTables = new Set([
   'session_status',
 ]);
 
+/** Tables of information_schema that hold definitions, names and counts. */
+const definitionTables = new Set(
+  `administrable_role_authorizations all_plugins applicable_roles character_sets check_constraints collations
+  collation_character_set_applicability columns columns_extensions column_privileges enabled_roles engines events files
+  global_status global_variables geometry_columns innodb_columns innodb_foreign innodb_foreign_cols innodb_indexes
+  innodb_tables innodb_sys_foreign innodb_sys_tables keywords key_caches key_column_usage optimizer_costs parameters
+  partitions plugins referential_constraints resource_groups role_column_grants role_routine_grants role_table_grants
+  routines schemata schemata_extensions schema_privileges session_status session_variables spatial_ref_sys
+  sql_functions statistics st_geometry_columns st_spatial_reference_systems st_units_of_measure system_variables
+  tables tablespaces tablespaces_extensions tables_extensions table_constraints table_constraints_extensions
+  table_privileges triggers user_attributes user_privileges views view_routine_usage view_table_usage`.split(
+    /\s+/,
+  ),
+);
+
 /** The channel that reading this system table is, or null when it holds definitions only. */
 export function systemChannel(schema: string, table: string): Channel | null {
   const name = table.toLowerCase();
   switch (schema.toLowerCase()) {
     case 'information_schema':
-      if (
-        name === 'processlist' ||
-        name === 'optimizer_trace' ||
-        name === 'innodb_trx' ||
-        name === 'profiling'
-      )
-        return 'other_session';
+      if (definitionTables.has(name)) return null;
       if (name === 'user_variables') return 'user_variable';
-      if (name === 'column_statistics' || name.startsWith('innodb_') || name === 'query_cache_info')
-        return 'statistics';
-      return null;
+      if (name.startsWith('innodb_') || name.endsWith('_statistics')) return 'statistics';
+      // processlist, optimizer_trace, and whatever a plugin adds
+      return 'other_session';
     case 'performance_schema':
       return idlePerformanceTables.has(name) ? null : 'other_session';
     case 'sys':

@@ -10,7 +10,8 @@ export type CallLeaf = Extract<Leaf, { kind: 'call' }>;
 
 export type Expr =
   | { readonly kind: 'name'; readonly leaf: NameLeaf }
-  | { readonly kind: 'constant'; readonly integer: number | null; readonly fn: string | null }
+  /** `integer`: of a literal; 'any' of a parameter, whose value nobody knows yet. */
+  | { readonly kind: 'constant'; readonly integer: number | 'any' | null; readonly fn: string | null }
   | { readonly kind: 'call'; readonly leaf: CallLeaf; readonly args: readonly Expr[] }
   | { readonly kind: 'operation'; readonly args: readonly Expr[] }
   | { readonly kind: 'query'; readonly query: Query };
@@ -310,6 +311,7 @@ class Reader {
             ? this.take(value.value - leafBase)
             : null;
         if (leaf?.kind === 'literal') return { kind: 'constant', integer: leaf.integer, fn: null };
+        if (leaf?.kind === 'parameter') return { kind: 'constant', integer: 'any', fn: null };
         if (leaf?.kind === 'constant') return { kind: 'constant', integer: null, fn: leaf.fn };
         throw new Unsupported('a literal that the parser made up');
       }

@@ -63,7 +63,7 @@ test('settings come out with their values', () => {
     '@a=-1',
   ]);
   assert.deepEqual(settings('set names utf8mb4'), ['names=utf8mb4']);
-  assert.deepEqual(settings('set character set latin1'), ['character_set=latin1']);
+  assert.deepEqual(settings('set character set latin1'), ['character set=latin1']);
   assert.deepEqual(settings('set transaction isolation level read committed, read only'), [
     'transaction_isolation=READ-COMMITTED',
     'transaction_read_only=ON',
