@@ -4,10 +4,11 @@
  * comes later, `held` one that comes when the wait is aborted.
  */
 import net from 'node:net';
-import type { Masker, MaskPlan, ResultColumn } from '../../masking/masker.ts';
+import type { CopyPlan, Masker, MaskPlan, ResultColumn } from '../../masking/masker.ts';
 import type {
   Admission,
   Admitted,
+  AdmittedCopies,
   Credentials,
   Gate,
   GateSession,
@@ -35,6 +36,8 @@ export interface OpenGateOptions {
   readonly limits?: Partial<SessionLimits>;
   /** The mask of columns named `email`; by default every value becomes `masked`. */
   readonly masker?: Masker;
+  /** The plan of every COPY to the client; null or missing: its data passes. */
+  readonly copyPlan?: CopyPlan | null;
 }
 
 export class OpenGateSession implements GateSession {
@@ -93,6 +96,19 @@ export class OpenGateSession implements GateSession {
     return this.executionsRefused ? refusal('executions are refused') : prepared;
   }
 
+  #copies(text: string): AdmittedCopies | false {
+    const ways = text.split(';').map((part) => {
+      const found = /^\s*copy .*(to stdout|from stdin)/is.exec(part);
+      return found === null ? null : /to/i.test(found[1]!) ? 'out' : 'in';
+    });
+    if (ways.every((way) => way === null)) return false;
+    return {
+      direction: (index) => ways[index] ?? null,
+      plan: () =>
+        this.contradicts ? refusal('the witnesses contradict each other') : (this.#options.copyPlan ?? null),
+    };
+  }
+
   #decide(text: string): Admission {
     if (text.includes('forbidden')) return refusal('this text is forbidden');
     const statements = text.split(';').filter((part) => part.trim() !== '').length;
@@ -103,7 +119,7 @@ export class OpenGateSession implements GateSession {
       statements,
       watched: text.includes('email') || text.includes('customers'),
       settles: /search_path/i.test(text),
-      copies: false,
+      copies: this.#copies(text),
       plan: (columns): MaskPlan | null | Refused => {
         this.columns.push(columns);
         if (this.contradicts) return refusal('the witnesses contradict each other');

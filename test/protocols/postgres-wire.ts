@@ -30,6 +30,9 @@ export const say = {
   sync: () => message('S'),
   flush: () => message('H'),
   terminate: () => message('X'),
+  copyData: (content: string | Buffer) => message('d', Buffer.from(content)),
+  copyDone: () => message('c'),
+  copyFail: (reason: string) => message('f', reason),
 };
 
 /** Server messages. */
@@ -64,6 +67,12 @@ export const answer = {
       [0],
     ),
   notice: (text: string) => message('N', Buffer.from(`SNOTICE\0VNOTICE\0C00000\0M${text}\0`), [0]),
+  copyIn: (columns: number, format = 0) =>
+    message('G', [format], int16(columns, ...Array(columns).fill(format))),
+  copyOut: (columns: number, format = 0) =>
+    message('H', [format], int16(columns, ...Array(columns).fill(format))),
+  copyData: (content: string | Buffer) => message('d', Buffer.from(content)),
+  copyDone: () => message('c'),
   parameter: (name: string, value: string) => message('S', name, value),
 };
 
