@@ -56,7 +56,9 @@ export function blankUses(
     const columns = columnsOf(play, own);
     if (columns === null) return untouched;
     for (const { span, writes, viaView } of play.uses) {
-      if (span === null || writes || viaView) return { ...untouched, obstacle: obstacleIn(play, viaView) };
+      // A COPY's own column list leaves no room for another.
+      if (span === null || span.columns !== undefined || writes || viaView)
+        return { ...untouched, obstacle: obstacleIn(play, viaView) };
       const { start, end, aliased } = span;
       // What closes off the rows that a restriction leaves out has nothing to close off here.
       const whole = { start, end, aliased, schema: play.schema, table: play.table, predicate: 'true' };

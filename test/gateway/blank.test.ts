@@ -7,6 +7,7 @@ import mysql from 'mysql2/promise';
 import pg from 'pg';
 import type { PersonaName } from '../../fixtures/personas.ts';
 import { startWorld, type World } from '../../fixtures/world.ts';
+import { runPsql } from '../servers/psql.ts';
 
 let world: World;
 let ana: pg.Client;
@@ -187,6 +188,17 @@ test('EXPLAIN ANALYZE and cursors of blanked statements', async () => {
   assert.equal(fetched.rows.length, 2);
   for (const row of fetched.rows) assert.equal(row.e, null);
   await ana.query('COMMIT');
+});
+
+test('COPY of a blanked query', async () => {
+  const password = await world.token('ana');
+  const run = await runPsql(
+    { port: world.gateway.ports.postgres, user: 'ana', password, database: 'shop' },
+    [],
+    "COPY (SELECT id, upper(email), coalesce(ssn, 'none') FROM customers ORDER BY id LIMIT 2) TO STDOUT;\n",
+  );
+  assert.equal(run.stderr, '');
+  assert.equal(run.stdout, '1\t\\N\tnone\n2\t\\N\tnone\n');
 });
 
 test('a reference that can not be replaced is refused, and so are other roles', async () => {

@@ -75,6 +75,10 @@ for (const [sql, expected] of [
   ],
   ['select card_number from orders order by 1', `select card_number from ${noCard} AS orders order by 1`],
   ['select distinct card_number from orders', `select distinct card_number from ${noCard} AS orders`],
+  [
+    'copy (select upper(card_number) from orders) to stdout',
+    `copy (select upper(card_number) from ${noCard} AS orders) to stdout`,
+  ],
   ['select o from orders o', `select o from ${noCard} o`],
   [
     'explain select upper(card_number) from orders',
