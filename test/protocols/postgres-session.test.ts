@@ -169,7 +169,7 @@ describe('the simple protocol', () => {
   });
 
   it('closes on a COPY, and words FunctionCall as a refusal', async () => {
-    const run = await psql('copy customers to stdout;\n');
+    const run = await psql('/* unseen */ copy customers to stdout;\n');
     assert.match(run.stderr, /began a COPY that was not admitted/);
     assert.equal(run.stdout, '');
   });
