@@ -9,7 +9,10 @@ const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 function limited(text: string): string {
   const uses = understood(text).tables.filter((use) => use.span && !use.system);
   const rewrites = uses.map(({ schema, table, span }) => ({
-    ...span!,
+    start: span!.start,
+    end: span!.end,
+    aliased: span!.aliased,
+    ...(span!.fence === undefined ? {} : { fence: span!.fence }),
     schema,
     table,
     predicate: "id IN ('eu')",

@@ -109,6 +109,8 @@ const own = (schema: string, name: string): CatalogFunction => ({
   returnsSet: true,
 });
 functions.push(own('public', 'mine'), own('public', 'md5'), own('tools', 'upper'));
+// An operator of somebody's, and a domain whose CHECK calls a function of somebody's.
+functions.push(own('public', '|||'), own('tools', '='), own('public', 'leaky:cast'));
 
 /** `serverVersion` as the server reports it, 180004 by default. */
 export function shopCatalog(serverVersion = 180_004): Catalog {
@@ -121,6 +123,9 @@ export function shopCatalog(serverVersion = 180_004): Catalog {
     schemas: ['public', 'tools', 'pg_catalog', 'information_schema'],
     tables,
     functions,
-    types: [{ schema: 'public', name: 'mood' }],
+    types: [
+      { schema: 'public', name: 'mood' },
+      { schema: 'public', name: 'leaky' },
+    ],
   });
 }
