@@ -3,6 +3,8 @@ import { Emitter, type Frame } from './emitter.ts';
 import { isPlainName, type Token } from './lexer.ts';
 import { intervalUnits, literalKinds, spaceSensitive, unitFirstFunctions } from './words.ts';
 
+const windowWords = new Set(['PARTITION', 'ORDER', 'ROWS', 'RANGE', 'GROUPS']);
+
 export class CallEmitter extends Emitter {
   protected literal(token: Token): void {
     if (token.kind === 'string') {
@@ -276,11 +278,51 @@ export class CallEmitter extends Emitter {
   }
 
   protected over(frame: Frame): void {
-    if (this.upper(this.i + 1) !== '(' || frame.closers !== ')') this.refuse('a named window');
+    if (frame.closers !== ')') this.refuse('OVER behind a query');
+    if (this.upper(this.i + 1) !== '(') {
+      // a window of the WINDOW clause, which is read there
+      if (this.kind(this.i + 1) !== 'word' && this.kind(this.i + 1) !== 'quoted')
+        this.refuse('OVER of this form');
+      this.i += 2;
+      this.out.push(')');
+      return;
+    }
     if (this.last() !== '(') this.out.push(',');
-    this.out.push(this.call('over'), '(');
     this.i += 2;
-    this.push('over', 'expression', '', ') )');
+    this.openWindow('', ') )');
+  }
+
+  private openWindow(name: string, closers: string): void {
+    this.out.push(this.call('over'), '(');
+    this.push('over', 'expression', name, closers);
+    const first = this.upper();
+    const named = this.kind() === 'quoted' || (this.kind() === 'word' && !windowWords.has(first));
+    if (named && (this.upper(this.i + 1) === ')' || windowWords.has(this.upper(this.i + 1)))) this.i++;
+  }
+
+  /** WINDOW w AS (...), ...: stands behind HAVING, and is taken for a part of it. */
+  protected windows(frame: Frame): boolean {
+    if (!this.windowHere(this.i + 1)) return false;
+    if (frame.having) this.out.push('+');
+    else this.out.push('having');
+    frame.having = true;
+    frame.clause = 'expression';
+    this.i += 4;
+    this.openWindow('WINDOW', ')');
+    return true;
+  }
+
+  /** Behind the parenthesis of one window: the next. */
+  protected nextWindow(): void {
+    if (this.upper() !== ',' || !this.windowHere(this.i + 1)) return;
+    this.out.push('+');
+    this.i += 4;
+    this.openWindow('WINDOW', ')');
+  }
+
+  private windowHere(at: number): boolean {
+    const named = this.kind(at) === 'word' || this.kind(at) === 'quoted';
+    return named && this.upper(at + 1) === 'AS' && this.upper(at + 2) === '(';
   }
 
   protected membership(frame: Frame): boolean {

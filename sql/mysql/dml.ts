@@ -183,8 +183,8 @@ function targetSource(work: Work, scope: Scope, parts: readonly string[]): Sourc
 }
 
 /** The row alias of INSERT ... AS new: its columns are what the statement brings, so constants here. */
-function newRow(target: Source, alias: string): Token[] {
-  const items = target.columns.map(({ name }) => [zero, made('AS'), madeName(name)]);
+function newRow(names: readonly string[], alias: string): Token[] {
+  const items = names.map((name) => [zero, made('AS'), madeName(name)]);
   return [made('('), made('SELECT'), ...commaList(items), made(')'), made('AS'), madeName(alias)];
 }
 
@@ -223,12 +223,14 @@ export function analyzeInsert(work: Work, cursor: Cursor): Draft {
     columns = list.length === 0 ? [] : splitCommas(list).map((part) => new Cursor(part).name());
   }
   let alias: string | null = null;
+  let aliasColumns: readonly string[] | null = null;
   let conflictFrom: readonly Token[] = table;
   if (cursor.take('VALUES') || cursor.take('VALUE')) {
     insertRows(work, cursor, bare());
     if (cursor.take('AS')) {
       alias = cursor.identifier();
-      if (cursor.upper() === '(') throw new Unsupported('a row alias with columns');
+      if (cursor.upper() === '(')
+        aliasColumns = splitCommas(cursor.group()).map((part) => new Cursor(part).identifier());
     }
   } else if (cursor.take('SET')) {
     const set = assignments(cursor.until(cursor.find('AS', 'ON', 'RETURNING')));
@@ -245,7 +247,9 @@ export function analyzeInsert(work: Work, cursor: Cursor): Draft {
     work.facts.write(written(scope, parts));
   if (cursor.take('ON', 'DUPLICATE', 'KEY', 'UPDATE')) {
     const set = assignments(cursor.until(cursor.find('RETURNING')));
-    const from = alias ? [...table, made(','), ...newRow(target, alias)] : conflictFrom;
+    const from = alias
+      ? [...table, made(','), ...newRow(aliasColumns ?? target.columns.map(({ name }) => name), alias)]
+      : conflictFrom;
     const before = work.facts.tables.length;
     const items = set.map(({ value }) => asItem(value));
     const { outputs } = work.query([made('SELECT'), ...commaList(items), made('FROM'), ...from], 'write');
@@ -270,14 +274,21 @@ const isSimple = (part: readonly Token[]): boolean =>
       simpleKinds.has(token.kind) || ['-', '+', 'NULL', 'DEFAULT', 'TRUE', 'FALSE'].includes(token.upper),
   );
 
+const valueShape = (value: readonly Token[]): string =>
+  value
+    .map((token) => (simpleKinds.has(token.kind) ? '?' : `${token.kind[0]}${token.upper || token.value}`))
+    .join('\u0000');
+
 function insertRows(work: Work, cursor: Cursor, table: readonly Token[]): void {
-  const items: Token[][] = [];
+  // a value that differs from an earlier one in literals alone says nothing new
+  const items = new Map<string, Token[]>();
   do {
     cursor.take('ROW');
     const row = cursor.group();
-    if (row.length > 0) for (const value of splitCommas(row)) if (!isSimple(value)) items.push(value);
+    if (row.length > 0)
+      for (const value of splitCommas(row)) if (!isSimple(value)) items.set(valueShape(value), value);
   } while (cursor.take(','));
-  values(work, items, table);
+  values(work, [...items.values()], table);
 }
 
 /** Values that may name columns of the row so far. */

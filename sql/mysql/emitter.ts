@@ -12,6 +12,8 @@ export interface Frame {
   readonly name: string;
   readonly closers: string;
   interval: boolean;
+  /** HAVING stood in this query. */
+  having: boolean;
   /** Arguments so far, for calls. */
   argument: number;
   /** INSERT-like list of plain names (USING, CTE columns). */
@@ -67,7 +69,7 @@ export class Emitter {
     plain = false,
   ): void {
     if (this.frames.length > 400) throw new Unsupported('a statement nested too deeply', null, 'too_long');
-    this.frames.push({ kind, clause, name, closers, interval: false, argument: 0, plain });
+    this.frames.push({ kind, clause, name, closers, interval: false, having: false, argument: 0, plain });
   }
 
   protected upper(at = this.i): string {

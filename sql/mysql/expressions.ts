@@ -112,6 +112,7 @@ export class ExpressionEmitter extends CallEmitter {
       return;
     }
     for (const part of frame.closers.split(' ')) this.out.push(part);
+    if (frame.kind === 'over' && frame.name === 'WINDOW') this.nextWindow();
     if (
       frame.kind === 'call' &&
       frame.name === 'MATCH' &&

@@ -237,9 +237,14 @@ export class Scanner {
         }
       }
     }
-    // 1a is an identifier to the server, 1e5x is not clear: neither is worth a guess
-    if (i < text.length && isIdentifierPart(text.charCodeAt(i)))
-      return this.fail('an unquoted name that begins with a digit', start);
+    if (i < text.length && isIdentifierPart(text.charCodeAt(i))) {
+      // 1a is a name to the server, 1e5x and 0x4g are not clear
+      let end = i;
+      while (end < text.length && isIdentifierPart(text.charCodeAt(end))) end++;
+      if (kind === 'bits' || /^0[xb]|^\d+e\d|\./i.test(text.slice(start, end)))
+        return this.fail('an unquoted name that begins with a digit', start);
+      return this.done('word', start, end);
+    }
     return this.done(kind, start, i);
   }
 

@@ -29,6 +29,9 @@ interface Context {
 }
 
 export class Resolver extends SourceReader {
+  /** Every name in WITH so far. */
+  private readonly commonNames = new Map<string, NameLeaf>();
+
   /** `clause` is what a plain select item counts as: 'output', or 'write' when the rows go into a table. */
   override query(query: Query, outer: Scope | null, ctes: Ctes | null, clause: Clause): Resolved {
     const inner = this.commonTables(query, outer, ctes);
@@ -50,6 +53,7 @@ export class Resolver extends SourceReader {
 
   private commonTables(query: Query, outer: Scope | null, ctes: Ctes | null): Ctes | null {
     let at = ctes;
+    for (const cte of query.ctes) this.onlyOne(cte.name);
     if (query.recursive) {
       for (const cte of query.ctes) at = { parent: at, name: cte.name.parts[0] ?? '', columns: null };
     }
@@ -83,6 +87,15 @@ export class Resolver extends SourceReader {
       at = { parent: at, name, columns };
     }
     return at;
+  }
+
+  /** Where WITH stands in WITH, MariaDB may take an outer name for the inner one. */
+  private onlyOne(name: NameLeaf): void {
+    if (!this.catalog.isMariaDb) return;
+    const folded = (name.parts[0] ?? '').toLowerCase();
+    const known = this.commonNames.get(folded);
+    if (known && known !== name) throw new Unsupported(`the name ${name.parts[0]} twice in WITH`, name.start);
+    this.commonNames.set(folded, name);
   }
 
   private select(

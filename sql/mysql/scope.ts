@@ -123,9 +123,9 @@ export class Scope {
   }
 }
 
-/** A column without an alias is called by its own text, which is not kept here: a name with more than letters may be that. */
+/** A column without an alias is called by its own text, which is not kept here: a name that is no word may be that. */
 export function couldBeText(name: string): boolean {
-  return !/^[\w$\u0080-\uffff]*$/.test(name);
+  return !/^[A-Za-z_$\u0080-\uffff][\w$\u0080-\uffff]*$/.test(name);
 }
 
 function openColumn(table: { readonly schema: string; readonly name: string }, name: string): OutColumn {

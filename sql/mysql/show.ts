@@ -84,7 +84,9 @@ export function analyzeShow(work: Work, cursor: Cursor): Draft {
       cursor.upper(1) === '' ||
       (cursor.upper(1) === 'FOR' &&
         (cursor.upper(2) === 'CURRENT_USER' || cursor.upper(2) === 'CURRENT_ROLE'));
-    if (!own) work.facts.effect({ kind: 'channel', channel: 'identity', what: 'SHOW GRANTS' });
+    // MariaDB shows the password's hash of the account that the gateway uses
+    if (!own || work.catalog.isMariaDb)
+      work.facts.effect({ kind: 'channel', channel: 'identity', what: 'SHOW GRANTS' });
     return draft('show');
   }
   const found = objects.find(([name]) => name.split(' ').every((word, at) => cursor.upper(at) === word));

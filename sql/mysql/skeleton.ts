@@ -157,7 +157,10 @@ class Builder extends ExpressionEmitter {
         if (frame.clause === 'start' || frame.clause === 'with') this.refuse(`${word} here`);
         this.emit(word.toLowerCase());
         frame.clause = 'expression';
+        if (word === 'HAVING') frame.having = true;
         return true;
+      case 'WINDOW':
+        return this.windows(frame);
       case 'GROUP':
       case 'ORDER':
         if (next !== 'BY') return false;
@@ -186,6 +189,7 @@ class Builder extends ExpressionEmitter {
         if (all || this.upper() === 'DISTINCT') this.i++;
         if (all && word === 'UNION') this.out.push('all');
         frame.clause = 'start';
+        frame.having = false;
         return true;
       }
       case 'FOR':

@@ -30,7 +30,7 @@ test('rows of VALUES fold when they are alike', () => {
 });
 
 test('no shape for what the lexer can not get through', () => {
-  for (const text of ["'", '`', '/*', 'a\u0000b', '/*!50000 select 1 */', 'select 1a', ':x', '\\'])
+  for (const text of ["'", '`', '/*', 'a\u0000b', '/*!50000 select 1 */', 'select 1e5x', ':x', '\\'])
     assert.equal(analyzer.shapeOf(text), null, text);
 });
 
