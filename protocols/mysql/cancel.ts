@@ -41,6 +41,12 @@ export function unregister(connectionId: number): void {
   sessions.delete(connectionId);
 }
 
+/** True when a session is open that signed in with the owner's secret. */
+export function isOwner(owner: string): boolean {
+  for (const entry of sessions.values()) if (entry.owner === owner) return true;
+  return false;
+}
+
 /** False when there is no such session, or it is not the owner's: the two look alike. */
 export function carryOut(request: KillRequest, owner: string): boolean {
   const entry = sessions.get(request.connectionId);

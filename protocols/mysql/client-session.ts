@@ -245,6 +245,7 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
   }
 
   #prepare(payload: Buffer, next: Command): void {
+    this.#statements.preparing();
     const text = this.#textOf(payload);
     if (text === null) return;
     if (this.#statements.isFull) this.#answer(serverErrors.tooManyStatements);
@@ -297,11 +298,10 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
 
   /** COM_STMT_SEND_LONG_DATA and COM_STMT_CLOSE have no answer, not even an error. */
   #tellStatement(payload: Buffer, next: Command): void {
-    const id = statementId(payload);
-    const statement = this.#statements.get(id);
+    const statement = this.#statements.get(statementId(payload));
     const link = statement && this.#links?.get(statement.upstream);
     if (statement !== undefined && link !== undefined) {
-      if (payload[0] === command.STMT_CLOSE) this.#statements.delete(id);
+      if (payload[0] === command.STMT_CLOSE) this.#statements.delete(statement);
       payload.writeUInt32LE(statement.upstreamId, 1);
       if (!link.tell(wireOf(next))) this.#queue?.waitFor(link);
     }

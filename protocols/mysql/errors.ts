@@ -15,6 +15,7 @@ export const serverErrors = {
   notReachable: { code: 1040, sqlState: '08004', message: 'The database cannot be reached right now' },
   badHandshake: { code: 1043, sqlState: '08S01', message: 'Bad handshake' },
   noDatabase: { code: 1046, sqlState: '3D000', message: 'No database selected: name one when connecting' },
+  unknownThread: { code: 1094, sqlState: 'HY000', message: 'Unknown thread id' },
   shutdown: { code: 1053, sqlState: '08S01', message: 'The gateway is ending this session' },
   malformedCommand: { code: 1835, sqlState: 'HY000', message: 'Malformed communication packet' },
   internal: { code: 1105, sqlState: 'HY000', message: 'The gateway could not handle this statement' },

@@ -4,6 +4,7 @@ import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import type { Gate, ListenerSettings } from '../gate.ts';
 import { ClientSession } from './client-session.ts';
 import { Disconnected } from './dialogue.ts';
+import { serveKills } from './kill-session.ts';
 import { receiveClient } from './sign-in.ts';
 
 let lastConnectionId = 0;
@@ -28,7 +29,10 @@ export function serveMysql(
       ),
     )
     .then(
-      (arrival) => new ClientSession(arrival).open(gate),
+      (arrival) => {
+        if (arrival.credentials.database === '') serveKills(arrival);
+        else new ClientSession(arrival).open(gate);
+      },
       () => {},
     );
 }

@@ -22,6 +22,7 @@ import { endGently } from './socket-ends.ts';
 export interface Arrival {
   readonly socket: Socket;
   readonly rest: Buffer;
+  /** `database` is empty when the client named none. */
   readonly credentials: Credentials;
   readonly connectionId: number;
   /** What was agreed upon: flags that were not offered are gone. */
@@ -86,7 +87,6 @@ export async function receiveClient(
     if ((capabilities & neededCapabilities) !== neededCapabilities) turnAway(serverErrors.oldClient);
     if (!isReadableCollation(hello.collation)) turnAway(serverErrors.charset);
     if (!tls && !(settings.allowCleartextLoopback && isLoopback(address))) turnAway(serverErrors.needsTls);
-    if (hello.database === '') turnAway(serverErrors.noDatabase);
     dialogue.send(encodeAuthSwitch({ plugin: 'mysql_clear_password', data: Buffer.alloc(0) }), sequence);
     packet = await dialogue.next();
     sequence = packet.sequence + 1;

@@ -8,11 +8,15 @@ export interface PreparedStatement {
   readonly admitted: Admitted;
 }
 
+/** MariaDB's id of the statement prepared last: a client names it so before it has heard the answer to its COM_STMT_PREPARE. */
+const lastStatementId = 0xffff_ffff;
+
 /** Ids are the session's own: those of several upstreams would collide. */
 export class PreparedStatements {
   readonly #byId = new Map<number, PreparedStatement>();
   readonly #max: number;
   #lastId = 0;
+  #last: PreparedStatement | undefined;
 
   constructor(max: number) {
     this.#max = max;
@@ -30,19 +34,27 @@ export class PreparedStatements {
     return this.#lastId;
   }
 
+  /** A statement is being prepared: should that fail, no statement was prepared last. */
+  preparing(): void {
+    this.#last = undefined;
+  }
+
   add(statement: PreparedStatement): void {
     this.#byId.set(statement.clientId, statement);
+    this.#last = statement;
   }
 
   get(clientId: number): PreparedStatement | undefined {
-    return this.#byId.get(clientId);
+    return clientId === lastStatementId ? this.#last : this.#byId.get(clientId);
   }
 
-  delete(clientId: number): void {
-    this.#byId.delete(clientId);
+  delete(statement: PreparedStatement): void {
+    this.#byId.delete(statement.clientId);
+    if (this.#last === statement) this.#last = undefined;
   }
 
   clear(): void {
     this.#byId.clear();
+    this.#last = undefined;
   }
 }

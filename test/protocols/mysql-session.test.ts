@@ -431,6 +431,16 @@ for (const [product, start] of Object.entries(products)) {
         await errorOf(other.query('KILL QUERY 999999999'));
         assert.ok(gate.texts.includes('KILL QUERY 999999999'));
       });
+      const ctrlC = await connectClient(listener.port, { database: '' });
+      const again = errorOf(busy.query('SELECT SLEEP(63), 1 FROM contacts'));
+      while (gate.texts.at(-1) !== 'SELECT SLEEP(63), 1 FROM contacts') await admin.ping();
+      await ctrlC.query(`KILL QUERY ${threadId}`);
+      assert.equal((await again).errno, 1317);
+      await ctrlC.ping();
+      assert.equal((await errorOf(ctrlC.query('KILL QUERY 999999999'))).errno, 1094);
+      assert.equal((await errorOf(ctrlC.query('SELECT 1'))).errno, 1046);
+      assert.notEqual(gate.texts.at(-1), 'SELECT 1');
+      await ctrlC.end();
       const stranger = await listen({ targets: [targetOf(server)], secret: 'another' });
       const foreign = await connectClient(stranger.port, {}, 'another');
       await errorOf(foreign.query(`KILL ${threadId}`));
