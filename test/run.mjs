@@ -16,6 +16,7 @@ const PARTS = {
   postgres: /\/postgres\.ts'|\/world\.ts'/,
   psql: /\/psql(-terminal)?\.ts'/,
   mariadb: /\/(mariadb|mysql-client)\.ts'|mysql: 'mariadb'/,
+  clients: /\/(matrix|installed)\.ts'/,
   mysql: /servers\/mysql\.ts'|'\.\/mysql\.ts'|mysql: 'mysql'/,
 };
 

@@ -1,11 +1,18 @@
 /**
  * Makes sure that the servers and clients that the tests start are on this machine. On Debian, as root, it
- * installs them; elsewhere it says what is missing and fails. `CORDON_TEST_WITHOUT=mysql,mariadb,psql` names
+ * installs them; elsewhere it says what is missing and fails. `CORDON_TEST_WITHOUT=mysql,mariadb,psql,clients` names
  * parts to leave out.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import {
+  clientPackages,
+  debianClientsAreHere,
+  installNpmClients,
+  npmClients,
+  npmClientsAreHere,
+} from '../clients/installed.ts';
 import { mariaDbIsHere } from './mariadb.ts';
 import { mysqlCache, mysqlProgram } from './mysql.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
@@ -28,6 +35,8 @@ const PARTS: readonly Part[] = [
     packages: ['mariadb-server', 'mariadb-client'],
   },
   { name: 'mysql', what: 'MySQL 8 or 9', isHere: () => mysqlProgram('mysqld') !== undefined, packages: [] },
+  { name: 'clients', what: 'the client matrix', isHere: debianClientsAreHere, packages: clientPackages },
+  { name: 'clients', what: 'the npm clients of the matrix', isHere: npmClientsAreHere, packages: [] },
 ];
 
 const leftOut = new Set((process.env.CORDON_TEST_WITHOUT ?? '').split(','));
@@ -40,6 +49,10 @@ if (wanted.some((part) => part.name === 'mysql' && !part.isHere()) && existsSync
   spawnSync(fileURLToPath(new URL('./install-mysql.sh', import.meta.url)), [mysqlCache()], {
     stdio: 'inherit',
   });
+}
+if (wanted.some((part) => part.isHere === npmClientsAreHere) && !npmClientsAreHere()) {
+  console.log(`npm ci for the client matrix into ${npmClients()}`);
+  installNpmClients();
 }
 const missing = wanted.filter((part) => !part.isHere());
 for (const part of missing) {
