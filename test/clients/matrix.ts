@@ -56,6 +56,8 @@ interface Client {
   readonly args: readonly string[];
   /** The error that a refusal is for this client, where it isn't the dialect's own (42501, or 1142). */
   readonly refusal?: string;
+  /** Steps that the gateway may refuse to everybody, as it doesn't understand what they send; when it answers, it answers right. */
+  readonly notYet?: readonly string[];
 }
 
 const clientsFolder = fileURLToPath(new URL('.', import.meta.url));
@@ -121,7 +123,7 @@ const masked = /(^|_)(masked|masked_\w+|binary)$/;
 const stepsMin = 5;
 
 /** A client's run against the server, and the two through the gateway: complaints, none when all is well. */
-export async function compare(world: World, dialect: Dialect, client: Client): Promise<string[]> {
+async function compare(world: World, dialect: Dialect, client: Client): Promise<string[]> {
   const direct = await runScript(client, directly(world, dialect));
   const complaints: string[] = [];
   if (direct.size < stepsMin || direct.get('end')?.error !== undefined || !direct.has('end'))
@@ -130,9 +132,11 @@ export async function compare(world: World, dialect: Dialect, client: Client): P
   const analyst = await runScript(client, await throughGateway(world, dialect, 'ana'));
   for (const [name, expected] of direct) {
     const asDora = administrator.get(name);
+    const asAna = analyst.get(name);
+    const isRefused = asDora?.error !== undefined && asAna?.error !== undefined;
+    if (isRefused && client.notYet?.includes(name)) continue;
     if (!same(expected, asDora, dialect))
       complaints.push(`dora ${name}: ${told(asDora)} and not ${told(expected)}`);
-    const asAna = analyst.get(name);
     if (refused.test(name)) {
       const code = client.refusal ?? (dialect === 'postgres' ? '42501' : '1142');
       if (asAna?.error !== code) complaints.push(`ana ${name}: ${told(asAna)} and not refused`);

@@ -63,9 +63,8 @@ const metadata = {
 const script = [
   ...['rows', 'masked', 'error', 'after', 'derived'].map((name) => [name, `${text[name]};`]),
   ...(isMarked ? [] : [['syntax', `${text.syntax};`]]),
-  ['begin', isPostgres ? 'BEGIN;' : 'START TRANSACTION;'],
   // In one: a failed transaction would refuse the next marker.
-  ['insert', `${text.insert};\nROLLBACK;`],
+  ['insert', `${isPostgres ? 'BEGIN' : 'START TRANSACTION'};\n${text.insert};\nROLLBACK;`],
   ['rolled_back', `${text.count};`],
   ...(metadata[kind] ?? metadata.mysql).map((one, index) => [
     `metadata_${index}`,
@@ -126,7 +125,7 @@ for (const [name] of script) {
     name,
     part
       .split('\n')
-      .filter((line) => !isMarked || /^\||reason: |division by zero|more than 1 row/.test(line)),
+      .filter((line) => !isMarked || /^\||reason: |division by zero|more than 1 row|error 1242/.test(line)),
   );
 }
 if (kind === 'psql' || kind === 'mysql' || kind === 'mariadb') {
@@ -140,7 +139,7 @@ function report(step, lines) {
   const all = lines.join('\n').replace(/AUTO_INCREMENT=\d+/g, 'AUTO_INCREMENT=N');
   const code = isPostgres ? /^(?:psql:.*)?ERROR: +(\w{5}):/m.exec(all) : /^ERROR (\d+) /m.exec(all);
   const refused = /reason: \w+;/.test(all) ? (isPostgres ? '42501' : '1142') : undefined;
-  const plain = isMarked && /division by zero|more than 1 row/.test(all) ? 'error' : undefined;
+  const plain = isMarked && /division by zero|more than 1 row|error 1242/.test(all) ? 'error' : undefined;
   const error = code?.[1] ?? refused ?? plain;
   if (error !== undefined)
     process.stdout.write(`${JSON.stringify({ step, error, message: all.slice(0, 1500) })}\n`);
