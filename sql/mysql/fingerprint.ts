@@ -23,6 +23,8 @@ export function shapeOf(text: string): string | null {
   let simple = false;
   let expectTuple = false;
   let rowsEnd = -1;
+  // the length at which the shape ended with a fold; looking at its end each time would copy it each time
+  let foldedTo = -1;
   while (scanner.next()) {
     const { kind, start, end } = scanner;
     if (kind === 'executable_comment') return null;
@@ -59,6 +61,7 @@ export function shapeOf(text: string): string | null {
             tupleStart = -1;
           } else if (tuple === firstTuple) {
             shape = `${shape.slice(0, rowsEnd)}/*rows*/`;
+            foldedTo = shape.length;
             tupleStart = -1;
             continue;
           } else {
@@ -81,7 +84,7 @@ export function shapeOf(text: string): string | null {
           expectTuple = (word.length === 6 || word.length === 5) && /^values?$/i.test(word);
           firstTuple = null;
         }
-        if (shape.endsWith('/*rows*/') && shape.length === before) shape += ' ';
+        if (shape.length === foldedTo && shape.length === before) shape += ' ';
         shape += word;
       }
     }

@@ -15,9 +15,17 @@ export function buildSkeleton(tokens: readonly Token[]): Skeleton {
 }
 
 class Builder extends ExpressionEmitter {
+  /** Tokens in front of which a NATURAL JOIN's operand in parentheses, and its alias, has ended. */
+  private readonly naturals = new Set<number>();
+
   run(): Skeleton {
     this.push('query', 'start', '', '');
-    while (this.i < this.tokens.length) this.step();
+    for (;;) {
+      if (this.naturals.delete(this.i)) this.markNatural();
+      if (this.i >= this.tokens.length) break;
+      this.step();
+    }
+    if (this.naturals.size > 0) throw new Unsupported('a malformed NATURAL JOIN', null, 'syntax');
     const frame = this.frames.pop();
     if (!frame || this.frames.length > 0) throw new Unsupported('CASE without END', null, 'syntax');
     this.out.push(frame.closers);
@@ -304,15 +312,28 @@ class Builder extends ExpressionEmitter {
     if (this.upper() !== 'JOIN') this.refuse('a malformed NATURAL JOIN');
     this.emit('join');
     frame.clause = 'from';
-    if (this.upper() === '(') this.refuse('NATURAL JOIN with a parenthesis');
+    if (this.upper() === '(') {
+      let end = (this.close[this.i] ?? this.i) + 1;
+      if (this.opensQuery(this.i)) {
+        if (this.upper(end) === 'AS') end++;
+        end++;
+        if (this.upper(end) === '(') end = (this.close[end] ?? end) + 1;
+      }
+      this.naturals.add(end);
+      return true;
+    }
     this.identifier();
     if (this.upper() === 'AS') this.emit('as');
     const token = this.tokens[this.i];
     if (token && (token.kind === 'quoted' || (token.kind === 'word' && !reservedWords.has(token.upper))))
       this.identifier();
+    this.markNatural();
+    return true;
+  }
+
+  private markNatural(): void {
     this.out.push('using', '(');
     this.name(['\u0000natural'], false, this.i - 1, this.i - 1);
     this.out.push(')');
-    return true;
   }
 }

@@ -14,7 +14,7 @@ export function leaked(answer: Answer): string | null {
 }
 
 /** An answer's bytes without what tells the two databases apart by name. */
-function comparable(answer: Answer): string {
+export function comparable(answer: Answer): string {
   // a refusal's length has the length of its decision's id in it
   return answer.bytes
     .toString('latin1')
@@ -41,6 +41,10 @@ export class CorpusRun {
 
   static async start(product: Product): Promise<CorpusRun> {
     return new CorpusRun(await startCorpusWorld(product), product);
+  }
+
+  get world(): CorpusWorld {
+    return this.#world;
   }
 
   async stop(): Promise<void> {

@@ -8,6 +8,12 @@ export interface Answer {
   readonly bytes: Buffer;
   /** The first error. */
   readonly error: { readonly errno: number; readonly message: string } | null;
+  /** Columns of the last result. */
+  readonly fields: readonly {
+    readonly name: string;
+    readonly orgTable?: string;
+    readonly orgName?: string;
+  }[];
   /** The gateway's reason, when the error is a refusal. */
   readonly reason: string | null;
 }
@@ -56,9 +62,10 @@ export class RecordedSession {
   ): Promise<Answer> {
     this.#received.length = 0;
     let error: Answer['error'] = null;
+    let fields: Answer['fields'] = [];
     try {
       for (const sql of typeof statements === 'string' ? [statements] : statements) {
-        if (values === undefined) await this.#connection.query(sql);
+        if (values === undefined) fields = ((await this.#connection.query(sql))[1] ?? []) as Answer['fields'];
         else await this.#execute(sql, values);
       }
     } catch (cause) {
@@ -69,6 +76,7 @@ export class RecordedSession {
     return {
       bytes: Buffer.from(text.replace(/decision: [\w-]+/g, 'decision'), 'latin1'),
       error,
+      fields,
       reason: /reason: (\w+); decision: /.exec(error?.message ?? '')?.[1] ?? null,
     };
   }

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { corpus } from '../../fixtures/corpus/mysql/classes.ts';
+import { compare } from './mysql-differential.ts';
 import { CorpusRun } from './mysql-run.ts';
 
 const complaints = async <T>(entries: readonly T[], run: (entry: T) => Promise<void>): Promise<string[]> => {
@@ -32,6 +33,14 @@ for (const product of ['mariadb', 'mysql'] as const) {
       run = await CorpusRun.start(product);
     });
     after(() => run?.stop());
+
+    test('random statements: equal answers from databases that differ in secrets, origins as the server has them', async () => {
+      const found = await compare(run.world, 250, 20, Date.now() + 20_000);
+      assert.deepEqual(found.different, []);
+      assert.deepEqual(found.contradicted, []);
+      assert.ok(found.passed > 20 && found.telling > 10, JSON.stringify(found));
+      assert.ok(found.unread.length * 20 < found.valid, found.unread.join('\n'));
+    });
 
     for (const { name, attacks, harmless } of corpus) {
       test(`${name}: attacks`, async () => {
