@@ -4,50 +4,72 @@ import type { Analysis, Analyzer } from '../analyzer.ts';
 import type { Catalog, CatalogTable, NameScope } from '../catalog.ts';
 import type { Opaque, Output, Statement, TableUse } from '../statement.ts';
 import { insert, merge, remove, update } from './changes.ts';
-import { modernNumber, shapeOf } from './fingerprint.ts';
+import { type Fingerprint, fingerprint, modernNumber, shapeOf } from './fingerprint.ts';
 import { type Column, type Place, StatementRecord, Unanswerable, type Walk } from './model.ts';
 import { select } from './queries.ts';
 import { SourceText } from './source-text.ts';
 import { statement } from './statements.ts';
 import { open, unsupported } from './tree.ts';
 
-/** Longer texts are refused: the parser runs on the event loop. */
+/** Longer texts are refused: the parser runs on the event loop. UTF-8 bytes. */
 const textBytesMax = 1_000_000;
+/** Texts may be this long (UTF-16 units) when what is left of them without repeated rows and items is short. */
+const repeatingLengthMax = 16_777_216;
+const unrepeatedBytesMax = 262_144;
+/** From this length on the fingerprint of the text seen last is kept: each admission asks for it more than once. */
+const keptLengthMin = 4096;
 
 /** Loads the parser once; everything after that is synchronous. */
 export async function postgresAnalyzer(): Promise<Analyzer> {
   await loadModule();
-  return { shapeOf, analyze };
+  let last: { readonly text: string; readonly found: Fingerprint | null } | null = null;
+  const read = (text: string): Fingerprint | null => {
+    if (text.length < keptLengthMin) return fingerprint(text);
+    if (text.length > repeatingLengthMax) return null;
+    if (last?.text !== text) last = { text, found: fingerprint(text) };
+    return last.found;
+  };
+  return {
+    shapeOf: (text) => read(text)?.shape ?? null,
+    analyze: (text, catalog, names) => analyze(text, read(text), catalog, names),
+  };
 }
 
-function analyze(text: string, catalog: Catalog, names: NameScope): Analysis {
-  const shape = shapeOf(text);
+function analyze(text: string, found: Fingerprint | null, catalog: Catalog, names: NameScope): Analysis {
+  const shape = found?.shape ?? null;
   const refuse = (reason: Opaque['reason'], message: string, position: number | null): Analysis => ({
     shape: shape ?? '?',
     statements: [{ kind: 'opaque', shape: shape ?? '?', reason, message, position }],
   });
   try {
-    if (text.length > textBytesMax || Buffer.byteLength(text) > textBytesMax)
+    const source = new SourceText(text, found?.cuts ?? []);
+    if (isTooLong(source))
       return { ...refuse('too_long', 'the statement is longer than the gateway reads', null) };
     if (text.includes('\0')) return refuse('syntax', 'a statement may not contain a NUL character', null);
     // The parser answers nothing at all for an empty text.
     if (shape === '') return { shape, statements: [] };
     let parsed: readonly RawStmt[];
     try {
-      parsed = parseSync(text).stmts ?? [];
+      parsed = parseSync(source.parsed).stmts ?? [];
     } catch (problem) {
       if (!hasSqlDetails(problem)) return refuse('unsupported', "the parser can't read the statement", null);
       const at = problem.sqlDetails?.cursorPosition ?? -1;
-      return refuse('syntax', withoutValues(problem.message), at >= 0 ? at + 1 : null);
+      return refuse('syntax', withoutValues(problem.message), at >= 0 ? source.positionOf(at) : null);
     }
     if (shape === null) return refuse('unsupported', "the statement's literals can't be told apart", null);
     if (shape.includes(modernNumber) && catalog.serverVersion < 160_000)
       return refuse('unsupported', 'this notation of a number means something else to the server', null);
-    const source = new SourceText(text);
-    return { shape, statements: parsed.map((raw) => analyzeOne(source, raw, catalog, names)) };
+    const only = parsed.length === 1 ? shape.replace(/^[; ]+|[; ]+$/g, '') : null;
+    return { shape, statements: parsed.map((raw) => analyzeOne(source, raw, only, catalog, names)) };
   } catch {
     return refuse('unsupported', "the gateway can't analyze the statement", null);
   }
+}
+
+function isTooLong({ text, parsed }: SourceText): boolean {
+  if (text.length > repeatingLengthMax) return true;
+  const bytesMax = text.length > textBytesMax ? unrepeatedBytesMax : textBytesMax;
+  return parsed.length > bytesMax || Buffer.byteLength(parsed) > bytesMax;
 }
 
 /** The parser quotes the token that it stumbled over, which may be a literal. */
@@ -57,10 +79,16 @@ function withoutValues(message: string): string {
   );
 }
 
-function analyzeOne(source: SourceText, raw: RawStmt, catalog: Catalog, names: NameScope): Statement {
+function analyzeOne(
+  source: SourceText,
+  raw: RawStmt,
+  knownShape: string | null,
+  catalog: Catalog,
+  names: NameScope,
+): Statement {
   const start = raw.stmt_location ?? 0;
   const end = raw.stmt_len ? source.offset(start + raw.stmt_len) : source.text.length;
-  const shape = shapeOf(source.text.slice(source.offset(start), end)) ?? '?';
+  const shape = knownShape ?? shapeOf(source.text.slice(source.offset(start), end)) ?? '?';
   try {
     const record = new StatementRecord();
     const path = names.path.includes('pg_catalog') ? names.path : ['pg_catalog', ...names.path];

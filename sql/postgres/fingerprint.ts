@@ -1,181 +1,41 @@
-/**
- * PostgreSQL's lexical rules (manual 4.1, standard_conforming_strings = on), as far as a literal-free shape needs
- * them: one pass over the text, no parse. Nothing here knows grammar or names.
- */
+/** The literal-free shape of a text, and what of the text need not be parsed: one pass, no parse, no names. */
+import {
+  classOf,
+  DASH,
+  DIGIT,
+  DOLLAR,
+  DOT,
+  DOUBLE_QUOTE,
+  IDENTIFIER,
+  isDigit,
+  QUOTE,
+  SLASH,
+  SPACE,
+  skipBlank,
+  skipDollarQuoted,
+  skipNumber,
+  skipQuotedIdentifier,
+  skipString,
+  startsIdentifier,
+} from './lexer.ts';
+import { type Cut, repeatedBehind } from './literal-lists.ts';
 
 /** Placeholders, one per literal class: classes never collide, so a shape tells `1` from `'1'` from `b'1'`. */
 const anyNumber = '?';
 /** A number in a notation that servers before PostgreSQL 16 read as a number and an alias: `1_000`, `0x1f`. */
 export const modernNumber = '0x?';
 const anyString = "'?'";
+/** Stands behind the first of several rows or items that are alike; comments are left out, so no text can spell it. */
+const more = '/*more*/';
 
-const SPACE = 1;
-const IDENTIFIER = 2;
-const DIGIT = 3;
-const QUOTE = 4;
-const DOUBLE_QUOTE = 5;
-const DOLLAR = 6;
-const DASH = 7;
-const SLASH = 8;
-const DOT = 9;
-
-const classes = new Uint8Array(128);
-for (const char of ' \t\n\r\f\v') classes[char.charCodeAt(0)] = SPACE;
-for (let code = 0; code < 128; code++) {
-  if (/[A-Za-z_]/.test(String.fromCharCode(code))) classes[code] = IDENTIFIER;
-  if (/[0-9]/.test(String.fromCharCode(code))) classes[code] = DIGIT;
-}
-classes[0x27] = QUOTE;
-classes[0x22] = DOUBLE_QUOTE;
-classes[0x24] = DOLLAR;
-classes[0x2d] = DASH;
-classes[0x2f] = SLASH;
-classes[0x2e] = DOT;
-
-/** Letters beyond ASCII are identifier characters, as in the server's `\200-\377`. */
-function classOf(code: number): number {
-  return code < 128 ? classes[code]! : IDENTIFIER;
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
-}
-
-/** The offset behind white space and comments that begin at `at`; -1 when a comment has no end. */
-export function skipBlank(text: string, at: number): number {
-  let i = at;
-  for (;;) {
-    const code = text.charCodeAt(i);
-    if (code < 128 && classes[code] === SPACE) i++;
-    else if (code === 0x2d && text.charCodeAt(i + 1) === 0x2d) {
-      i += 2;
-      while (i < text.length && text.charCodeAt(i) !== 0x0a && text.charCodeAt(i) !== 0x0d) i++;
-    } else if (code === 0x2f && text.charCodeAt(i + 1) === 0x2a) {
-      let depth = 1;
-      i += 2;
-      while (depth > 0) {
-        if (i >= text.length) return -1;
-        const inside = text.charCodeAt(i);
-        const next = text.charCodeAt(i + 1);
-        if (inside === 0x2f && next === 0x2a) {
-          depth++;
-          i += 2;
-        } else if (inside === 0x2a && next === 0x2f) {
-          depth--;
-          i += 2;
-        } else i++;
-      }
-    } else return i;
-  }
-}
-
-/** The offset behind a quoted identifier whose opening `"` is at `at`; -1 when it has no end. */
-export function skipQuotedIdentifier(text: string, at: number): number {
-  let close = text.indexOf('"', at + 1);
-  while (close >= 0 && text.charCodeAt(close + 1) === 0x22) close = text.indexOf('"', close + 2);
-  return close < 0 ? -1 : close + 1;
-}
-
-/** The offset behind an unquoted identifier that begins at `at`. */
-export function skipIdentifier(text: string, at: number): number {
-  let i = at + 1;
-  while (i < text.length) {
-    const kind = classOf(text.charCodeAt(i));
-    if (kind !== IDENTIFIER && kind !== DIGIT && kind !== DOLLAR) break;
-    i++;
-  }
-  return i;
-}
-
-export function startsIdentifier(code: number): boolean {
-  return classOf(code) === IDENTIFIER;
-}
-
-/** Where a string goes on after its closing quote: two literals with a line break between them are one. */
-function continuation(text: string, at: number): number {
-  let i = at;
-  let newline = false;
-  for (;;) {
-    const code = text.charCodeAt(i);
-    if (code === 0x0a || code === 0x0d) newline = true;
-    if (code < 128 && classes[code] === SPACE) i++;
-    else if (code === 0x2d && text.charCodeAt(i + 1) === 0x2d) {
-      i += 2;
-      while (i < text.length && text.charCodeAt(i) !== 0x0a && text.charCodeAt(i) !== 0x0d) i++;
-    } else break;
-  }
-  return newline && text.charCodeAt(i) === 0x27 ? i : -1;
-}
-
-/** The offset behind a string whose opening quote is at `at`; -1 when it has no end. */
-function skipString(text: string, at: number, backslashes: boolean): number {
-  let i = at + 1;
-  for (;;) {
-    if (i >= text.length) return -1;
-    const code = text.charCodeAt(i);
-    if (code === 0x5c && backslashes) i += 2;
-    else if (code !== 0x27) i++;
-    else if (text.charCodeAt(i + 1) === 0x27) i += 2;
-    else {
-      const next = continuation(text, i + 1);
-      if (next < 0) return i + 1;
-      i = next + 1;
-    }
-  }
-}
-
-/** The offset behind a dollar-quoted string at `at`, -1 when it isn't one or has no end. */
-function skipDollarQuoted(text: string, at: number): number {
-  let i = at + 1;
-  if (startsIdentifier(text.charCodeAt(i))) {
-    i++;
-    while (i < text.length && (startsIdentifier(text.charCodeAt(i)) || isDigit(text.charCodeAt(i)))) i++;
-  }
-  if (text.charCodeAt(i) !== 0x24) return -1;
-  const tag = text.slice(at, i + 1);
-  const close = text.indexOf(tag, i + 1);
-  return close < 0 ? -1 : close + tag.length;
-}
-
-/** The offset behind a number at `at`, negative when the notation needs PostgreSQL 16, 0 when it is no number. */
-function skipNumber(text: string, at: number): number {
-  let i = at;
-  let modern = false;
-  const radix = text.charCodeAt(at + 1) | 0x20;
-  if (text.charCodeAt(at) === 0x30 && (radix === 0x78 || radix === 0x6f || radix === 0x62)) {
-    modern = true;
-    i = at + 2;
-    const first = i;
-    for (;;) {
-      const code = text.charCodeAt(i);
-      const lower = code | 0x20;
-      if (isDigit(code) || code === 0x5f || (radix === 0x78 && lower >= 0x61 && lower <= 0x66)) i++;
-      else break;
-    }
-    if (i === first) return 0;
-  } else {
-    const digits = (): void => {
-      while (isDigit(text.charCodeAt(i)) || text.charCodeAt(i) === 0x5f) {
-        if (text.charCodeAt(i) === 0x5f) modern = true;
-        i++;
-      }
-    };
-    digits();
-    if (text.charCodeAt(i) === 0x2e && text.charCodeAt(i + 1) !== 0x2e) {
-      i++;
-      digits();
-    }
-    if ((text.charCodeAt(i) | 0x20) === 0x65) {
-      const sign = text.charCodeAt(i + 1);
-      const first = sign === 0x2b || sign === 0x2d ? i + 2 : i + 1;
-      if (!isDigit(text.charCodeAt(first))) return 0;
-      i = first;
-      digits();
-    }
-  }
-  // `1a` is an error for servers from 15 on and a number with an alias before: no shape for it.
-  if (i < text.length && startsIdentifier(text.charCodeAt(i))) return 0;
-  return modern ? -i : i;
+/** What one pass over a text finds. */
+export interface Fingerprint {
+  /** The text without literals, comments and needless white space, unquoted words in lower case, of rows and items
+   *  that are alike the first alone. Two texts with the same shape differ in the values of literals, and in how many
+   *  rows and items are alike. */
+  readonly shape: string;
+  /** Those rows and items, in order. */
+  readonly cuts: readonly Cut[];
 }
 
 /** The server folds only A-Z in an unquoted identifier. */
@@ -183,11 +43,15 @@ function fold(word: string, ascii: boolean): string {
   return ascii ? word.toLowerCase() : word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/**
- * The text without literals, comments and needless white space, unquoted words in lower case. Two texts with the
- * same shape differ in the values of literals only. Null: unterminated, a NUL, or not PostgreSQL's lexical rules.
- */
+/** The shape of a text (see `Fingerprint`); null as for `fingerprint`. */
 export function shapeOf(text: string): string | null {
+  return fingerprint(text)?.shape ?? null;
+}
+
+const noCuts: readonly Cut[] = [];
+
+/** Reads a text. Null: unterminated, a NUL, or not PostgreSQL's lexical rules. */
+export function fingerprint(text: string): Fingerprint | null {
   if (text.includes('\0')) return null;
   const end = text.length;
   let out = '';
@@ -196,7 +60,17 @@ export function shapeOf(text: string): string | null {
   let i = 0;
   // The string behind UESCAPE decides how a U&"..." identifier is spelt: part of a name, not a value.
   let behindUescape = false;
+  // A keyword behind a dot is a name.
+  let behindDot = false;
+  let cut: Cut | null = null;
+  let cuts: Cut[] | null = null;
   while (i < end) {
+    if (cut !== null && i === cut.start) {
+      out += text.slice(from, i) + more;
+      from = i = cut.end;
+      cut = null;
+      continue;
+    }
     const code = text.charCodeAt(i);
     let kind = classOf(code);
     if (kind === DASH) kind = text.charCodeAt(i + 1) === 0x2d ? SPACE : 0;
@@ -241,8 +115,21 @@ export function shapeOf(text: string): string | null {
             if (following !== IDENTIFIER && following !== DIGIT && following !== DOLLAR) break;
           }
           if (upper) replacement = fold(text.slice(i, next), ascii);
-          if (lower === 0x75 && next - i === 7 && (replacement ?? text.slice(i, next)) === 'uescape')
-            behindUescape = true;
+          const length = next - i;
+          const keyword = opensList(lower, length) ? (replacement ?? text.slice(i, next)) : '';
+          if (keyword === 'uescape') behindUescape = true;
+          else if (
+            (keyword === 'values' || keyword === 'in' || keyword === 'array') &&
+            !behindDot &&
+            !behindUescape &&
+            cut === null
+          ) {
+            cut = repeatedBehind(text, keyword, next);
+            if (cut) {
+              cuts ??= [];
+              cuts.push(cut);
+            }
+          }
         }
         break;
       }
@@ -283,7 +170,22 @@ export function shapeOf(text: string): string | null {
       out += replacement;
       from = next;
     }
+    if (kind !== SPACE) behindDot = code === 0x2e && next === i + 1;
     i = next;
   }
-  return from === 0 ? text : out + text.slice(from);
+  return { shape: from === 0 ? text : out + text.slice(from), cuts: cuts ?? noCuts };
+}
+
+/** Whether a word may be one of those that the pass looks for, by its first letter and length alone. */
+function opensList(lower: number, length: number): boolean {
+  switch (length) {
+    case 2:
+      return lower === 0x69;
+    case 5:
+      return lower === 0x61;
+    case 6:
+      return lower === 0x76;
+    default:
+      return length === 7 && lower === 0x75;
+  }
 }

@@ -1,33 +1,57 @@
-/** Offsets of one text: the parser counts UTF-8 bytes, we count UTF-16 units, clients count characters from 1. */
-import { skipBlank, skipIdentifier, skipQuotedIdentifier, startsIdentifier } from './fingerprint.ts';
+/**
+ * Offsets of one text: the parser counts UTF-8 bytes of the text without its repeated rows and items, we count UTF-16
+ * units of the whole, clients count characters of the whole from 1.
+ */
+import { skipBlank, skipIdentifier, skipQuotedIdentifier, startsIdentifier } from './lexer.ts';
+import type { Cut } from './literal-lists.ts';
 
 export class SourceText {
+  /** The client's. */
   readonly text: string;
+  /** What the parser gets. */
+  readonly parsed: string;
+  readonly #cuts: readonly Cut[];
   readonly #ascii: boolean;
   #offsets: Uint32Array | null = null;
 
-  constructor(text: string) {
+  constructor(text: string, cuts: readonly Cut[]) {
     this.text = text;
-    this.#ascii = Buffer.byteLength(text) === text.length;
+    this.parsed = without(text, cuts);
+    this.#cuts = cuts;
+    this.#ascii = Buffer.byteLength(this.parsed) === this.parsed.length;
   }
 
   /** UTF-16 offset of a byte offset. */
   offset(byte: number): number {
-    if (this.#ascii) return byte;
-    this.#offsets ??= offsetsOf(this.text);
-    return this.#offsets[Math.min(byte, this.#offsets.length - 1)]!;
+    if (this.#ascii) return this.#whole(byte);
+    this.#offsets ??= offsetsOf(this.parsed);
+    return this.#whole(this.#offsets[Math.min(byte, this.#offsets.length - 1)]!);
   }
 
   /** 1-based character position of a byte offset. */
   position(byte: number): number {
-    if (this.#ascii) return byte + 1;
-    let characters = 0;
     const end = this.offset(byte);
-    for (let i = 0; i < end; i++) {
-      const code = this.text.charCodeAt(i);
-      if (code < 0xdc00 || code > 0xdfff) characters++;
+    if (this.#ascii && this.#cuts.length === 0) return end + 1;
+    return charactersIn(this.text, end) + 1;
+  }
+
+  /** 1-based character position of a 0-based one in what the parser got. */
+  positionOf(character: number): number {
+    let position = character;
+    for (const { start, end } of this.#cuts) {
+      if (charactersIn(this.text, start) > position) break;
+      position += charactersIn(this.text, end, start);
     }
-    return characters + 1;
+    return position + 1;
+  }
+
+  #whole(offset: number): number {
+    let whole = offset;
+    for (const { start, end } of this.#cuts) {
+      if (start > whole) break;
+      whole += end - start;
+    }
+    return whole;
   }
 
   /** The UTF-16 span of a table's name that begins at a byte offset: dots and a `*` behind it included. Null when
@@ -69,4 +93,25 @@ function offsetsOf(text: string): Uint32Array {
   }
   offsets[byte] = text.length;
   return offsets;
+}
+
+function without(text: string, cuts: readonly Cut[]): string {
+  if (cuts.length === 0) return text;
+  let rest = '';
+  let from = 0;
+  for (const { start, end } of cuts) {
+    rest += text.slice(from, start);
+    from = end;
+  }
+  return rest + text.slice(from);
+}
+
+/** Pairs of surrogates are one character. */
+function charactersIn(text: string, end: number, start = 0): number {
+  let characters = 0;
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0xdc00 || code > 0xdfff) characters++;
+  }
+  return characters;
 }
