@@ -127,7 +127,8 @@ export function contradicts(sql: string, fields: readonly Field[], catalog: Cata
     if (output.name !== '' && output.name !== field.name) return `${output.name} is called ${field.name}`;
     const base = catalog.table('corpus_a', field.orgTable ?? '');
     if (base?.kind !== 'table' || output.sources === 'unknown') continue;
-    // of a derived table that it stores, MariaDB tells the table right and the column by its alias
+    // of a derived table that it stores, MariaDB tells the column by its alias; and a common table by its own name
+    if (!base.columns.some((column) => column.name === field.orgName)) continue;
     const told = output.sources.some((ref) => ref.table === base.name);
     if (!told) return `${field.name} is ${field.orgTable}.${field.orgName}`;
   }
