@@ -8,6 +8,7 @@ import pg from 'pg';
 import type { PersonaName } from '../../fixtures/personas.ts';
 import { startWorld, type World } from '../../fixtures/world.ts';
 import { runPsql } from '../servers/psql.ts';
+import { connectPostgres } from './connect.ts';
 
 let world: World;
 let ana: pg.Client;
@@ -73,18 +74,7 @@ async function onUpstream(database: string, sql: string): Promise<void> {
   await client.end();
 }
 
-async function connect(persona: PersonaName): Promise<pg.Client> {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port: world.gateway.ports.postgres,
-    user: persona,
-    password: await world.token(persona),
-    database: 'shop',
-  });
-  client.on('error', () => {});
-  await client.connect();
-  return client;
-}
+const connect = (persona: PersonaName) => connectPostgres(world, persona);
 
 /** Rows and the types of their columns, or the server's error code. */
 async function answer(client: pg.Client, text: string, values: readonly unknown[] = []): Promise<unknown> {

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import type pg from 'pg';
+import type { PersonaName } from '../../fixtures/personas.ts';
 import { startWorld, type World } from '../../fixtures/world.ts';
+import { connectPostgres } from './connect.ts';
 
 let world: World;
 before(async () => {
@@ -15,18 +17,7 @@ before(async () => {
 });
 after(() => world?.stop());
 
-async function connect(persona: 'ana' | 'dora' = 'ana'): Promise<pg.Client> {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port: world.gateway.ports.postgres,
-    user: persona,
-    password: await world.token(persona),
-    database: 'shop',
-  });
-  client.on('error', () => {});
-  await client.connect();
-  return client;
-}
+const connect = (persona: PersonaName = 'ana') => connectPostgres(world, persona);
 
 test('policy check: fine, and with a mistake', async () => {
   const fine = await world.cordon('policy', 'check');

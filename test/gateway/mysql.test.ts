@@ -1,10 +1,11 @@
 /** The main job on real MariaDB and MySQL servers with real clients. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import mysql from 'mysql2/promise';
+import type mysql from 'mysql2/promise';
 import type { PersonaName } from '../../fixtures/personas.ts';
 import { startWorld, type World } from '../../fixtures/world.ts';
 import { runMySqlClient } from '../servers/mysql-client.ts';
+import { connectMySql } from './connect.ts';
 
 interface ServerError {
   errno: number;
@@ -20,21 +21,7 @@ for (const product of ['mariadb', 'mysql'] as const) {
     });
     after(() => world?.stop());
 
-    async function connect(
-      persona: PersonaName,
-      more: mysql.ConnectionOptions = {},
-    ): Promise<mysql.Connection> {
-      const password = await world.token(persona);
-      return mysql.createConnection({
-        host: '127.0.0.1',
-        port: world.gateway.ports.mysql,
-        user: persona,
-        password,
-        database: 'crm',
-        authPlugins: { mysql_clear_password: () => () => Buffer.from(`${password}\0`) },
-        ...more,
-      });
-    }
+    const connect = (persona: PersonaName) => connectMySql(world, persona);
 
     async function refusal(run: Promise<unknown>): Promise<ServerError> {
       try {

@@ -6,6 +6,7 @@ import mysql from 'mysql2/promise';
 import pg from 'pg';
 import type { PersonaName } from '../../fixtures/personas.ts';
 import { startWorld, type World } from '../../fixtures/world.ts';
+import { connectPostgres } from './connect.ts';
 
 let world: World;
 let upstream: pg.Client;
@@ -48,18 +49,7 @@ after(async () => {
   await world?.stop();
 });
 
-async function connect(persona: PersonaName): Promise<pg.Client> {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port: world.gateway.ports.postgres,
-    user: persona,
-    password: await world.token(persona),
-    database: 'shop',
-  });
-  client.on('error', () => {});
-  await client.connect();
-  return client;
-}
+const connect = (persona: PersonaName) => connectPostgres(world, persona);
 
 const swapStatus = `ALTER TABLE orders RENAME status TO x; ALTER TABLE orders RENAME card_number TO status;
   ALTER TABLE orders RENAME x TO card_number`;
