@@ -92,7 +92,8 @@ function analyzeOne(
   try {
     const record = new StatementRecord();
     const path = names.path.includes('pg_catalog') ? names.path : ['pg_catalog', ...names.path];
-    const top = statement({ record, catalog, path, text: source, viewDepth: 0, rows, parseView }, raw.stmt!);
+    const walk: Walk = { record, catalog, path, text: source, viewDepth: 0, rows, parseView };
+    const top = statement(walk, raw.stmt!, source.offset(start), end);
     return {
       kind: 'analyzed',
       shape,
@@ -105,6 +106,7 @@ function analyzeOne(
       effects: record.effects,
       withoutWhere: record.withoutWhere,
       ...(record.copy ? { copy: record.copy } : {}),
+      ...(record.byName ? { byName: record.byName } : {}),
       literals: record.literalsMatter ? 'matter' : 'free',
     };
   } catch (problem) {

@@ -6,6 +6,7 @@
 import type { Node } from 'libpg-query';
 import type { Catalog, CatalogTable } from '../catalog.ts';
 import type {
+  ByName,
   Clause,
   ColumnRef,
   ColumnUse,
@@ -133,6 +134,7 @@ export class StatementRecord {
   withoutWhere = false;
   literalsMatter = false;
   copy: Copy | null = null;
+  byName: ByName | null = null;
   /** A condition could fail, or take its time, on one row and not on another. */
   conditionsTell = false;
   /** What is being walked is evaluated after every condition of the statement: the outermost SELECT's output. */

@@ -2,7 +2,9 @@
 import type {
   CallStmt,
   CopyStmt,
+  DeallocateStmt,
   DeclareCursorStmt,
+  ExecuteStmt,
   ExplainStmt,
   FetchStmt,
   LockStmt,
@@ -17,8 +19,9 @@ import type {
 import type { Effect, StatementKind } from '../statement.ts';
 import { copy } from './copy.ts';
 import { createTableAs, createView, definition, definitionKind, selectInto, worksOn } from './definitions.ts';
-import { expression } from './expressions.ts';
+import { expression, expressions } from './expressions.ts';
 import { type Column, constant, noScope, type Place, type Walk } from './model.ts';
+import { preparedText } from './prepared-text.ts';
 import { noteTable, tableNamed } from './relations.ts';
 import { type Body, check, open, unsupported } from './tree.ts';
 
@@ -32,8 +35,8 @@ const nowhere: Place = { scope: noScope, with: null };
 const nothing: readonly Column[] = [];
 const serverText = (...names: string[]): readonly Column[] => names.map((name) => ({ ...constant, name }));
 
-/** Walks a whole statement. */
-export function statement(walk: Walk, node: Node): Top {
+/** Walks a whole statement, which stands in the text from `start` to `end` (UTF-16 offsets). */
+export function statement(walk: Walk, node: Node, start: number, end: number): Top {
   const [name, body] = open(node);
   const { record } = walk;
   switch (name) {
@@ -56,7 +59,7 @@ export function statement(walk: Walk, node: Node): Top {
     case 'CopyStmt':
       return copy(walk, body as CopyStmt);
     case 'ExplainStmt':
-      return explain(walk, body as ExplainStmt);
+      return explain(walk, body as ExplainStmt, start, end);
     case 'TransactionStmt':
       return transaction(walk, body as TransactionStmt);
     case 'ConstraintsSetStmt':
@@ -72,21 +75,12 @@ export function statement(walk: Walk, node: Node): Top {
       return set(walk, body as VariableSetStmt);
     case 'DiscardStmt':
       return discard(walk, String(body.target ?? 'DISCARD_ALL'));
-    case 'PrepareStmt': {
-      const prepare = body as PrepareStmt;
-      check(name, prepare);
-      record.has({ kind: 'sql_prepare', name: prepare.name! });
-      return { kind: 'prepare', columns: statement(walk, prepare.query!).columns };
-    }
-    case 'ExecuteStmt': {
-      check(name, body);
-      record.has({ kind: 'sql_execute', name: String(body.name) });
-      record.has({ kind: 'channel', channel: 'dynamic_sql', what: 'EXECUTE' });
-      for (const parameter of (body.params ?? []) as readonly Node[])
-        expression(walk, parameter, nowhere, 'expression');
-      return { kind: 'prepare', columns: nothing };
-    }
+    case 'PrepareStmt':
+      return prepare(walk, body as PrepareStmt, start, end);
+    case 'ExecuteStmt':
+      return execute(walk, body as ExecuteStmt);
     case 'DeallocateStmt':
+      record.byName = { action: 'deallocate', name: (body as DeallocateStmt).name ?? null };
       return { kind: 'prepare', columns: nothing };
     case 'DeclareCursorStmt': {
       const declare = body as DeclareCursorStmt;
@@ -167,7 +161,7 @@ function touches(walk: Walk, node: Node, access: { reads: boolean; writes: boole
   noteTable(walk, node.RangeVar, table, { ...access, replaceable: false });
 }
 
-function explain(walk: Walk, stmt: ExplainStmt): Top {
+function explain(walk: Walk, stmt: ExplainStmt, start: number, end: number): Top {
   check('ExplainStmt', stmt);
   for (const node of stmt.options ?? []) {
     const option = open(node)[1];
@@ -176,8 +170,32 @@ function explain(walk: Walk, stmt: ExplainStmt): Top {
       walk.record.has({ kind: 'channel', channel: 'explain_analyze', what: 'EXPLAIN ANALYZE' });
     if (option.arg) walk.record.literalsMatter = true;
   }
-  statement(walk, stmt.query!);
+  statement(walk, stmt.query!, start, end);
   return { kind: 'explain', columns: serverText('QUERY PLAN') };
+}
+
+function prepare(walk: Walk, stmt: PrepareStmt, start: number, end: number): Top {
+  check('PrepareStmt', stmt);
+  const { record } = walk;
+  const name = stmt.name!;
+  record.has({ kind: 'sql_prepare', name });
+  // The text goes with the facts: another literal is another text.
+  record.literalsMatter = true;
+  const text = walk.text && preparedText(walk.text.text.slice(start, end));
+  const { columns } = statement(walk, stmt.query!, start, end);
+  record.byName = { action: 'prepare', name, text };
+  return { kind: 'prepare', columns };
+}
+
+function execute(walk: Walk, stmt: ExecuteStmt): Top {
+  check('ExecuteStmt', stmt);
+  const name = stmt.name!;
+  const values = stmt.params ?? [];
+  walk.record.has({ kind: 'sql_execute', name });
+  walk.record.has({ kind: 'channel', channel: 'dynamic_sql', what: 'EXECUTE' });
+  walk.record.byName = { action: 'execute', name, arguments: values.length };
+  expressions(walk, values, nowhere, 'expression');
+  return { kind: 'prepare', columns: nothing };
 }
 
 function isOff(arg: Node | undefined): boolean {
@@ -265,6 +283,7 @@ function discard(walk: Walk, target: string): Top {
     record.has({ kind: 'set', name: 'ALL', value: null, local: false });
     record.has({ kind: 'cursor', name: 'ALL', action: 'close' });
   }
+    record.byName = { action: 'deallocate', name: null };
   return { kind: 'set', columns: nothing };
 }
 
