@@ -47,6 +47,9 @@ export class AdmittedText implements Admitted {
   get settles(): boolean {
     return this.decided.settles;
   }
+  get changesIdentity(): boolean {
+    return this.decided.identity;
+  }
   get copies(): AdmittedCopies | false {
     const copying = this.decided.statements.some((one) => one.kind === 'analyzed' && one.copy);
     return copying
@@ -104,7 +107,7 @@ export class AdmittedText implements Admitted {
 
   completed(index: number, rows: number, bytes: number, error: string | null): void {
     const { state } = this.#session;
-    if (this.decided.ddl && error === null) state.catalogs.markStale(this.decided.route.name);
+    if (this.decided.ddl && error === null) this.#session.catalogChanged(this.decided.route.name);
     const template = this.#session.templatesFor(this.decided).completed[index];
     if (!template) return;
     const now = state.now();

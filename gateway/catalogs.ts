@@ -38,6 +38,16 @@ export class Catalogs {
     return this.#epoch;
   }
 
+  /** Grows with each DDL that is known to have gone through to an upstream. */
+  generation(upstreamName: string): number {
+    return this.#slots.get(upstreamName)?.generation ?? 0;
+  }
+
+  /** A number for a snapshot that somebody else has read. */
+  nextVersion(): number {
+    return ++this.#version;
+  }
+
   /** The snapshot that may be used now; undefined: none yet, or stale. */
   current(upstream: Upstream): Catalog | undefined {
     const slot = this.#slots.get(upstream.name);

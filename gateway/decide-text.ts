@@ -5,7 +5,7 @@
 import type { MaskMethod } from '../masking/masker.ts';
 import { maskKey } from '../masking/plan.ts';
 import { decide } from '../policy/decide.ts';
-import type { Decision, Path, Principal, RouteOption } from '../policy/decision.ts';
+import type { Decision, Path, Principal, Region, RouteOption } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
 import type { Analysis, Analyzer } from '../sql/analyzer.ts';
 import type { Catalog } from '../sql/catalog.ts';
@@ -24,6 +24,10 @@ export interface Asker {
   /** Effective schemas or current database. */
   readonly names: readonly string[];
   readonly pinned: string | null;
+  /** What the session sees on the pinned upstream, in place of the shared catalog. */
+  readonly catalog?: Catalog;
+  /** As `DecisionContext.temporaryRegions`. */
+  readonly temporaryRegions?: readonly Region[];
 }
 
 /** What was decided of one text. Immutable and shared by all sessions that ask the same. */
@@ -43,6 +47,8 @@ export interface DecidedText {
   /** Names or the catalog may be others afterwards. */
   readonly settles: boolean;
   readonly ddl: boolean;
+  /** The session may be somebody else to the server afterwards. */
+  readonly identity: boolean;
   readonly decidedAt: number;
 }
 
@@ -118,10 +124,24 @@ export class TextDecider {
     await Promise.allSettled(others.map((upstream) => this.#parts.catalogs.ensure(upstream)));
   }
 
+  /** True when the text only sets something or steers a transaction: what names mean doesn't matter to it. */
+  namesNothing(protocol: 'postgres' | 'mysql', text: string, catalog: Catalog): boolean {
+    if (!/^\s*(?:begin|start|commit|end|rollback|abort|savepoint|release|set|reset|show)\b/i.test(text))
+      return false;
+    const { statements } = this.#parts.analyzers[protocol].analyze(text, catalog, { path: [] });
+    return statements.every(
+      (one) =>
+        one.kind === 'analyzed' &&
+        ['set', 'transaction', 'show'].includes(one.statementKind) &&
+        one.tables.length === 0 &&
+        one.functions.length === 0,
+    );
+  }
+
   #decideOverRoutes(policy: Policy, asker: Asker, text: string): DecidedText | null {
     let best: DecidedText | null = null;
     for (const upstream of candidates(asker)) {
-      const catalog = this.#parts.catalogs.current(upstream);
+      const catalog = asker.catalog ?? this.#parts.catalogs.current(upstream);
       if (!catalog) {
         // The first upstream's names are the database's: without them nothing can be said.
         if (!best) return null;
@@ -169,6 +189,7 @@ export class TextDecider {
             routes,
             pinned: held,
             path: asker.path,
+            temporaryRegions: asker.temporaryRegions ?? [],
           },
           statement,
           catalog,
@@ -235,6 +256,7 @@ export class TextDecider {
       }),
       settles: effects.some((effect) => settling(effect)),
       ddl: effects.some((effect) => effect.kind === 'ddl'),
+      identity: effects.some((effect) => effect.kind === 'channel' && effect.channel === 'identity'),
       decidedAt: this.#parts.now(),
     };
   }

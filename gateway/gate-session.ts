@@ -11,9 +11,11 @@ import type {
   SessionState,
   UpstreamTarget,
 } from '../protocols/gate.ts';
+import type { Catalog } from '../sql/catalog.ts';
 import { AdmittedText } from './admitted-text.ts';
-import type { Database } from './config.ts';
+import type { Database, Upstream } from './config.ts';
 import { type Asker, changesMeaning, type DecidedText, DecisionCache } from './decide-text.ts';
+import { namesTemporary, OwnView, readsTemporary } from './own-view.ts';
 import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
 import type { GatewayState, OpenSession } from './state.ts';
 
@@ -44,8 +46,13 @@ export class LiveSession implements GateSession {
   readonly #principalKey: string;
   #names: readonly string[] = [];
   #pinned: string | null = null;
-  /** DDL ran in the open transaction: what the catalog says is not what the transaction sees. */
+  /** MySQL: DDL ran in the open transaction, so that what the catalog says is not what the transaction sees. */
   #catalogMoved = false;
+  /** PostgreSQL: what this session alone sees, by upstream. */
+  readonly #views = new Map<string, OwnView>();
+  /** Where the state was told last. */
+  #at: string;
+  namesVersion = 0;
   /** By the upstream that is pinned (null: none): a transaction's begin and end must not cost a key. */
   #caches = new Map<string | null, DecisionCache>();
   #cacheEpoch = -1;
@@ -86,6 +93,7 @@ export class LiveSession implements GateSession {
     this.id = opening.id;
     // One of a database's upstreams always exists: the configuration is refused otherwise.
     this.home = opening.database.upstreams[0]!.name;
+    this.#at = this.home;
     const { limits } = state.config;
     this.limits = {
       messageBytesMax: limits.message_bytes_max,
@@ -114,19 +122,63 @@ export class LiveSession implements GateSession {
   }
 
   target(upstream: string): UpstreamTarget {
-    const found = this.#opening.database.upstreams.find((candidate) => candidate.name === upstream);
-    if (!found) throw new Error(`${upstream} is not an upstream of ${this.#opening.database.name}`);
+    return this.#upstream(upstream);
+  }
+
+  #upstream(name: string): Upstream {
+    const found = this.#opening.database.upstreams.find((candidate) => candidate.name === name);
+    if (!found) throw new Error(`${name} is not an upstream of ${this.#opening.database.name}`);
     return found;
   }
 
   refreshed(session: SessionState): void {
-    this.#names = session.path;
+    const { upstream, path } = session;
+    this.#names = upstream === undefined ? path : path.filter((schema) => !schema.startsWith('pg_temp_'));
     this.#caches.clear();
+    this.namesVersion++;
+    if (upstream === undefined) return;
+    this.#at = upstream;
+    this.#viewOf(upstream).refreshed(session);
+  }
+
+  #viewOf(upstream: string): OwnView {
+    let view = this.#views.get(upstream);
+    if (!view) {
+      view = new OwnView(this.#upstream(upstream), this.state.catalogs, this.state.now);
+      this.#views.set(upstream, view);
+    }
+    return view;
+  }
+
+  /** The view that texts are decided with now; null: what all sessions see. */
+  #ownView(): OwnView | null {
+    if (this.#views.size === 0) return null;
+    const here = this.#views.get(this.#pinned ?? this.#at);
+    if (here?.needed) return here;
+    if (this.#pinned !== null) return null;
+    for (const view of this.#views.values()) if (view.needed) return view;
+    return null;
+  }
+
+  /** DDL went through: nobody's catalog of the upstream counts any more, once others can see it. */
+  catalogChanged(upstream: string): void {
+    const postgres = this.#opening.database.protocol === 'postgres';
+    if (!postgres || this.#pinned === null) this.state.catalogs.markStale(upstream);
+    if (postgres) this.#viewOf(upstream).moved = true;
+  }
+
+  get lacksCatalog(): boolean {
+    const view = this.#ownView();
+    if (view === null || view.blocked || view.catalog !== null || view.upstream.name !== this.#at)
+      return false;
+    view.asked();
+    return true;
   }
 
   pinned(upstream: string | null): void {
     if (upstream === this.#pinned) return;
-    if (upstream === null && this.#catalogMoved && this.#pinned !== null) {
+    if (upstream !== null) this.#views.get(upstream)?.begun();
+    else if (this.#pinned !== null && (this.#catalogMoved || this.#views.get(this.#pinned)?.moved)) {
       // A read of the catalog made meanwhile did not see what the transaction has only now committed.
       this.state.catalogs.markStale(this.#pinned);
       this.#catalogMoved = false;
@@ -135,14 +187,42 @@ export class LiveSession implements GateSession {
   }
 
   admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
+    const unready = this.#unready(text);
+    if (unready) return unready;
     const decided = this.#decide(text);
     return decided ? this.#admitDecided(decided, text, phase) : this.#admitAfterReading(text, phase, signal);
   }
 
-  readmit(prepared: AdmittedText, signal: AbortSignal): Admission | Promise<Admission> {
+  readmit(prepared: AdmittedText, signal: AbortSignal, bound = false): Admission | Promise<Admission> {
+    const unready = this.#unready(prepared.original);
+    if (unready) return unready;
     const again = this.#decide(prepared.original);
-    if (again) return this.#readmitDecided(prepared, again);
-    return this.#admitAfterReading(prepared.original, 'query', signal, prepared);
+    if (again) return this.#readmitDecided(prepared, again, bound);
+    return this.#admitAfterReading(prepared.original, 'query', signal, prepared, bound);
+  }
+
+  /** Why a text that names something can't be decided yet, or in this transaction; null: it can. */
+  #unready(text: string): Refused | null {
+    const view = this.#ownView();
+    if (view === null || (!view.blocked && view.catalog !== null)) return null;
+    const known = this.state.catalogs.last(view.upstream);
+    const { protocol } = this.#opening.database;
+    if (known && this.state.decider.namesNothing(protocol, text, known)) return null;
+    if (view.blocked) {
+      return this.#refuseUnanalyzed(
+        sessionDrift(
+          "others have changed the catalog since the open transaction's snapshot, so names can't be resolved in it",
+          'end the transaction and begin again',
+        ),
+        '?',
+      );
+    }
+    view.asked();
+    const because = sessionDrift("the session's own catalog has to be read first", 'try again');
+    return {
+      ...refusedBy(because, null, this.statementId(this.#nextStatement)),
+      lacksCatalog: view.upstream.name,
+    };
   }
 
   refuseMessage(name: string): Refused {
@@ -159,6 +239,8 @@ export class LiveSession implements GateSession {
     if (this.#closed) return;
     this.#closed = true;
     this.state.sessions.delete(this.id);
+    for (const view of this.#views.values())
+      if (view.moved) this.state.catalogs.markStale(view.upstream.name);
     const { audit } = this.state;
     audit.defer(audit.template({ ...this.#common(), event: 'session.closed' }), this.state.now(), {
       duration_us: Math.round((this.state.now() - this.#open.openedAt) * 1000),
@@ -178,12 +260,40 @@ export class LiveSession implements GateSession {
 
   #decide(text: string): DecidedText | null {
     const { state } = this;
-    const cache = this.#currentCache();
     const { protocol } = this.#opening.database;
+    const view = this.#ownView();
+    const catalog = view?.catalog;
+    if (view && catalog) {
+      const cache = view.cache(state.policy, state.config.limits.cached_statements_max);
+      const decided =
+        state.decider.cached(cache, protocol, text) ??
+        state.decider.decide(state.policy, this.#ownAsker(view, catalog), text, cache);
+      if (decided === null || decided.allowed || this.#pinned !== null || namesTemporary(decided))
+        return decided;
+      // What is at home elsewhere may go there, unless it names something of the session's own.
+      const other = this.#decideShared(text);
+      return other?.allowed && !this.#views.get(other.route.name)?.needed ? other : decided;
+    }
+    return this.#decideShared(text);
+  }
+
+  #decideShared(text: string): DecidedText | null {
+    const { state } = this;
+    const cache = this.#currentCache();
     return (
-      state.decider.cached(cache, protocol, text) ??
+      state.decider.cached(cache, this.#opening.database.protocol, text) ??
       state.decider.decide(state.policy, this.#asker(), text, cache)
     );
+  }
+
+  #ownAsker(view: OwnView, catalog: Catalog): Asker {
+    return {
+      ...this.#asker(),
+      names: view.names,
+      pinned: view.upstream.name,
+      catalog,
+      temporaryRegions: view.regions,
+    };
   }
 
   #currentCache(): DecisionCache {
@@ -221,13 +331,22 @@ export class LiveSession implements GateSession {
     text: string,
     phase: 'query' | 'prepare',
   ): Admission | Promise<Admission> {
-    if (!decided.allowed && decided.statements.some(isUnknownName))
-      return this.#admitAfterUnknownName(decided, text);
+    if (!decided.allowed && decided.statements.some(isUnknownName)) {
+      const view = this.#ownView();
+      if (view === null) return this.#admitAfterUnknownName(decided, text);
+      if (view.forgetForUnknownName()) return this.#unready(text) ?? this.#answer(decided, text, phase);
+    }
     return this.#answer(decided, text, phase);
   }
 
-  #readmitDecided(prepared: AdmittedText, again: DecidedText): Admission {
+  #readmitDecided(prepared: AdmittedText, again: DecidedText, bound: boolean): Admission {
     const same = prepared.decided;
+    if (bound && again !== same && tablesOf(again) !== tablesOf(same)) {
+      return this.#refuseUnanalyzed(
+        sessionDrift('the portal was bound when names meant other tables', 'bind the statement again'),
+        shapeOf(again),
+      );
+    }
     if (
       again !== same &&
       again.allowed &&
@@ -272,7 +391,12 @@ export class LiveSession implements GateSession {
         this.statementId(firstId + at),
       );
     }
-    if (decided.ddl && this.#pinned !== null) this.#catalogMoved = true;
+    if (this.#opening.database.protocol === 'mysql') {
+      if (decided.ddl && this.#pinned !== null) this.#catalogMoved = true;
+    } else {
+      const view = this.#viewOf(decided.route.name);
+      if (decided.settles || view.needed) view.admitted(decided, state.policy);
+    }
     return new AdmittedText(this, decided, text, firstId, at);
   }
 
@@ -292,6 +416,13 @@ export class LiveSession implements GateSession {
         );
       }
     }
+    const view = readsTemporary(decided) ? this.#views.get(decided.route.name) : undefined;
+    if (view?.isOutdated(this.state.policy, this.#opening.principal, this.#opening.database.name)) {
+      return sessionDrift(
+        "the policy has changed for tables that the session's temporary tables were filled from",
+        'DISCARD TEMP, or drop the temporary tables, and fill them again',
+      );
+    }
     if (this.#catalogMoved && (decided.masks.size > 0 || decided.blanks)) {
       return sessionDrift(
         'the open transaction has changed the catalog, and the statement reads a table with masked columns',
@@ -306,6 +437,7 @@ export class LiveSession implements GateSession {
     phase: 'query' | 'prepare',
     signal: AbortSignal,
     prepared?: AdmittedText,
+    bound = false,
   ): Promise<Admission> {
     try {
       await this.state.decider.prepareCatalogs(this.#asker());
@@ -326,7 +458,9 @@ export class LiveSession implements GateSession {
         '?',
       );
     }
-    return prepared ? this.#readmitDecided(prepared, decided) : this.#admitDecided(decided, text, phase);
+    return prepared
+      ? this.#readmitDecided(prepared, decided, bound)
+      : this.#admitDecided(decided, text, phase);
   }
 
   async #admitAfterUnknownName(first: DecidedText, text: string): Promise<Admission> {
@@ -429,6 +563,17 @@ function isSessionOnly(statement: DecidedText['statements'][number]): boolean {
     (statement.statementKind === 'set' ||
       statement.statementKind === 'transaction' ||
       statement.statementKind === 'ddl')
+  );
+}
+
+/** Which tables the statements name, and how they use them. */
+function tablesOf(decided: DecidedText): string {
+  return JSON.stringify(
+    decided.statements.map((statement) =>
+      statement.kind === 'analyzed'
+        ? statement.tables.map(({ schema, table, reads, writes }) => [schema, table, reads, writes])
+        : null,
+    ),
   );
 }
 

@@ -78,7 +78,13 @@ function decideUnguarded(
 
   const functions = judgeFunctions(policy, roles, statement.functions);
   const uses = [...statement.tables, ...touchedBy(functions.vouched)];
-  const { plays, findings: unplaced } = placeTables(policy, context.database, catalog, uses);
+  const { plays, findings: unplaced } = placeTables(
+    policy,
+    context.database,
+    catalog,
+    uses,
+    context.temporaryRegions,
+  );
   const kinds = kindFindings(roles, statement);
   // Without a place for each table there is no path to check and no tag to look up.
   if (unplaced.length > 0) return refuse(policy, roles, statement, plays, null, [...kinds, ...unplaced]);
@@ -114,7 +120,7 @@ function decideUnguarded(
     ...writtenFindings(policy, roles, statement, plays, route),
     ...functions.findings,
     ...triggerFindings(policy, roles, plays),
-    ...effectFindings(statement, catalog, masks),
+    ...effectFindings(statement, catalog, masks, roles),
   ];
   if (route === null || findings.length > 0) {
     return refuse(policy, roles, statement, plays, route, findings);

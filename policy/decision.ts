@@ -71,6 +71,8 @@ export interface DecisionContext {
   /** The upstream that the open transaction holds; null outside one. */
   readonly pinned: UpstreamName | null;
   readonly path: Path;
+  /** Regions that the rows of the session's temporary tables may be of; missing: none. */
+  readonly temporaryRegions?: readonly Region[];
 }
 
 /** A tagged column and the method that masks it for this principal. */

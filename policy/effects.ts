@@ -148,9 +148,17 @@ export function effectFindings(
   statement: Analyzed,
   catalog: Catalog,
   masks: readonly ColumnMask[],
+  roles: readonly Role[],
 ): readonly Finding[] {
   const findings: Finding[] = [];
+  // Who may administer the server may be anybody there; one role has to grant the setting as well.
+  const mayChangeIdentity =
+    catalog.engine === 'postgres' &&
+    statement.statementKind === 'set' &&
+    statement.functions.length === 0 &&
+    roles.some((role) => role.statements.has('admin') && role.statements.has('set'));
   for (const effect of statement.effects) {
+    if (mayChangeIdentity && isIdentity(effect)) continue;
     const finding = judgeEffect(effect, statement, catalog, masks);
     if (finding !== null) findings.push(finding);
   }
@@ -178,6 +186,7 @@ function judgeEffect(
     case 'ddl':
       return null;
     case 'temporary':
+      if (catalog.engine === 'postgres') return null;
       return refused(
         `temporary relation ${effect.name}`,
         "can't be made: temporary objects are not supported",
@@ -245,6 +254,13 @@ function onlyResetsIdentity(statement: Analyzed, catalog: Catalog): boolean {
       ({ name, value }) =>
         identitySettings.has(name.toLowerCase()) && settingAllowed(catalog.engine, name, value),
     )
+  );
+}
+
+function isIdentity(effect: Effect): boolean {
+  return (
+    (effect.kind === 'set' && identitySettings.has(effect.name.toLowerCase())) ||
+    (effect.kind === 'channel' && effect.channel === 'identity')
   );
 }
 

@@ -22,6 +22,8 @@ export interface Play {
   /** Column, as the catalog spells it, to the tags that it carries. */
   readonly tags: ReadonlyMap<string, readonly string[]>;
   readonly known: CatalogTable | undefined;
+  /** Regions of rows that the session itself put into a temporary table, which is at home wherever it was made. */
+  readonly brought: readonly Region[];
 }
 
 /** Regions of the localities that are regional by table. */
@@ -36,12 +38,16 @@ export function rowLocality(play: Play): Extract<Locality, { kind: 'by_row' }> |
   return null;
 }
 
-/** Groups the references by table and places each; `findings` names what is not placed. System tables are left out. */
+/**
+ * Groups the references by table and places each; `findings` names what is not placed. System tables are left out. A
+ * temporary table needs no place of its own: `temporaryRegions` says of which regions its rows may be.
+ */
 export function placeTables(
   policy: Policy,
   database: string,
   catalog: Catalog,
   uses: readonly TableUse[],
+  temporaryRegions: readonly Region[] = [],
 ): { plays: readonly Play[]; findings: readonly Finding[] } {
   const rules = policy.data.get(database);
   const grouped = new Map<string, TableUse[]>();
@@ -60,7 +66,7 @@ export function placeTables(
     if (first === undefined) continue;
     const known = catalog.table(first.schema, first.table);
     const name: TableName = { schema: known?.schema ?? first.schema, table: known?.name ?? first.table };
-    const place = placeOne(rules, catalog, name, known, group);
+    const place = isSessionsOwn(catalog, known) ? noRule : placeOne(rules, catalog, name, known, group);
     if ('unplaced' in place) findings.push(unplaced(database, place.unplaced));
     plays.push({
       ...name,
@@ -69,7 +75,8 @@ export function placeTables(
       writes: group.some((use) => use.writes),
       uses: group,
       known,
-      ...('unplaced' in place ? viewOnly : place),
+      brought: known?.temporary ? temporaryRegions : [],
+      ...('unplaced' in place ? noRule : place),
     });
   }
   return { plays, findings };
@@ -94,7 +101,13 @@ function yamlText(text: string): string {
 
 type Place = Pick<Play, 'rule' | 'localities' | 'tags'>;
 type Unplaced = TableName & { readonly foreign: boolean };
-const viewOnly: Place = { rule: null, localities: [], tags: new Map() };
+const noRule: Place = { rule: null, localities: [], tags: new Map() };
+
+/** A temporary table that is not part of a table which others see. No pattern of the policy speaks of it. */
+function isSessionsOwn(catalog: Catalog, known: CatalogTable | undefined): boolean {
+  if (!known?.temporary || known.kind === 'view') return false;
+  return relatives(catalog, known).every(({ table }) => table.temporary === true);
+}
 
 function placeOne(
   rules: NamePatterns<DataRule> | undefined,
@@ -105,7 +118,7 @@ function placeOne(
 ): Place | { readonly unplaced: Unplaced } {
   const match = narrowest(rules, catalog, name, known, new Set());
   const isPlainView = known === undefined ? uses.every((use) => use.view) : known.kind === 'view';
-  if (isPlainView && !match?.exact) return viewOnly;
+  if (isPlainView && !match?.exact) return noRule;
   if (match === null) return { unplaced: { ...name, foreign: known?.kind === 'foreign' } };
   const localities = [match.value.locality];
   const tags = new Map<string, string[]>();

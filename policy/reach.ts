@@ -46,21 +46,22 @@ function mayWriteTable(role: Role, play: Play): boolean {
 
 /** `region_read` for tables that are regional by table. */
 export function readFindings({ policy, roles, plays }: ReachInput): readonly Finding[] {
-  const read = plays.filter((play) => play.reads && fixedRegions(play).length > 0);
-  const regions = [...new Set(read.flatMap(fixedRegions))];
+  const regionsOf = (play: Play): readonly Region[] => [...fixedRegions(play), ...play.brought];
+  const read = plays.filter((play) => play.reads && regionsOf(play).length > 0);
+  const regions = [...new Set(read.flatMap(regionsOf))];
   if (mayReadRegions(policy, roles, regions)) return [];
   const names = listed(roles.map((role) => role.name));
-  const play = read.find((one) => !mayReadRegions(policy, roles, fixedRegions(one)));
+  const play = read.find((one) => !mayReadRegions(policy, roles, regionsOf(one)));
   const message =
     play === undefined
       ? `no single role of ${names} may read ${listed(regions)} together`
-      : `table ${play.name} is of region ${listed(fixedRegions(play))}, which ${names} may not read`;
+      : `table ${play.name} is of region ${listed(regionsOf(play))}, which ${names} may not read`;
   return [
     {
       reason: 'region_read',
       rule: play?.rule?.id ?? null,
       message,
-      hint: `ask for a role that may read ${listed(play === undefined ? regions : fixedRegions(play))}`,
+      hint: `ask for a role that may read ${listed(play === undefined ? regions : regionsOf(play))}`,
     },
   ];
 }

@@ -104,7 +104,9 @@ function tryOption(input: RoutingInput, option: RouteOption): Attempt {
   const { gateway, client } = context.path;
   const findings: Finding[] = [];
   const ways: Way[] = [];
-  const read = distinct(plays.filter((play) => play.reads).flatMap(fixedRegions));
+  const read = distinct(
+    plays.filter((play) => play.reads).flatMap((play) => [...fixedRegions(play), ...play.brought]),
+  );
   const written = distinct(plays.filter((play) => play.writes).flatMap(fixedRegions));
 
   const upstreamWay = cheapestWay(

@@ -37,6 +37,29 @@ export function masksOfTable(
   });
 }
 
+/** What the policy says of a table to a principal: comparable text, for one that is asked of under two policies. */
+export function tableFacts(
+  policy: Policy,
+  principal: Principal,
+  database: string,
+  catalog: Catalog,
+  schema: string,
+  table: string,
+): string {
+  const use = { schema, table, reads: true, writes: false, system: false, viaView: false, span: null };
+  const view = catalog.table(schema, table)?.kind === 'view';
+  const { plays, findings } = placeTables(policy, database, catalog, [{ ...use, view }]);
+  return JSON.stringify([
+    findings.length,
+    plays.map((play) =>
+      play.localities.map((place) =>
+        place.kind === 'by_row' ? [place.column, [...place.values.byValue], place.values] : place,
+      ),
+    ),
+    masksOfTable(policy, principal, database, catalog, schema, table),
+  ]);
+}
+
 function crossesMasked(policy: Policy, roles: readonly Role[], regions: readonly Region[]): boolean {
   return [...policy.transfers, ...roles.flatMap((role) => role.transfers)].some(
     (transfer) =>

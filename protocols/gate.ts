@@ -3,6 +3,7 @@
  * to do. No policy, no analysis and no log is visible from here. Implemented in gateway/gate.ts.
  */
 import type { CopyPlan, MaskPlan, ResultColumn } from '../masking/masker.ts';
+import type { OwnContents } from '../sql/catalog.ts';
 
 export type UpstreamName = string;
 
@@ -46,6 +47,9 @@ export interface Refused {
   readonly hint: string;
   /** 1-based character position in the client's text. */
   readonly position: number | null;
+  /** PostgreSQL: nothing is decided yet. The session's own catalog is to be read on its connection to this upstream and handed
+   *  over with `GateSession.refreshed`, and the text admitted again; a protocol that can't do that takes this as a refusal. */
+  readonly lacksCatalog?: UpstreamName;
 }
 
 /** Leave to run one text. */
@@ -62,6 +66,8 @@ export interface Admitted {
   /** The statement may change what names or literals mean (search_path, current database, sql_mode) or the catalog: run no
    *  further text until it has completed and `Session.refreshed` was called. */
   readonly settles: boolean;
+  /** PostgreSQL: it may change who the session is to the server, which then reports a new identity. */
+  readonly changesIdentity?: boolean;
   /** PostgreSQL: what may be copied; false: no statement of the text is a COPY, and a CopyIn/CopyOutResponse is a breach. */
   readonly copies: AdmittedCopies | false;
   /**
@@ -85,6 +91,14 @@ export type Admission = Admitted | Refused;
 export interface SessionState {
   /** PostgreSQL: current_schemas(true). MySQL: the current database, or none. */
   readonly path: readonly string[];
+  /** Where it was asked. */
+  readonly upstream?: UpstreamName;
+  /** PostgreSQL: a transaction is open there. */
+  readonly transaction?: boolean;
+  /** PostgreSQL: the transaction doesn't see what others have committed since its first statement. */
+  readonly fixedSnapshot?: boolean;
+  /** PostgreSQL: what the session sees there, when that was read too. */
+  readonly catalog?: OwnContents;
 }
 
 /** One signed-in client: one principal for life. */
@@ -104,8 +118,13 @@ export interface GateSession {
    */
   admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission>;
   /** Each execution of a prepared text is decided again; the same Admitted comes back while nothing has changed, with
-   *  a journal entry of its own. A route or text other than at prepare is a refusal. */
-  readmit(prepared: Admitted, signal: AbortSignal): Admission | Promise<Admission>;
+   *  a journal entry of its own. A route or text other than at prepare is a refusal; `bound`, when it ran before over
+   *  what the server still holds open (a portal), also when names have come to mean other tables. */
+  readmit(prepared: Admitted, signal: AbortSignal, bound?: boolean): Admission | Promise<Admission>;
+  /** PostgreSQL: `admit` would ask for the session's own catalog, for any text that names something. */
+  readonly lacksCatalog?: boolean;
+  /** PostgreSQL: another number when names may mean something else. */
+  readonly namesVersion?: number;
   /** A message or command that is refused for what it is (FunctionCall, COM_PROCESS_KILL): journals it and words the refusal. */
   refuseMessage(name: string): Refused;
   /** The limits of this session (bytes, counts). */

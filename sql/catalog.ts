@@ -41,6 +41,8 @@ export interface CatalogTable {
   readonly parents: readonly string[];
   /** True when the table has triggers or rules of a user: a write may do more than its text says. */
   readonly hasTriggers: boolean;
+  /** PostgreSQL: it is one session's own and ends with it. */
+  readonly temporary?: boolean;
 }
 
 export type Volatility = 'immutable' | 'stable' | 'volatile';
@@ -131,3 +133,35 @@ export function buildCatalog(contents: CatalogContents): Catalog {
     tables: () => tables.values(),
   };
 }
+
+/** What one PostgreSQL session sees besides the engine's own objects: its uncommitted work and temporary objects included. */
+export type OwnContents = Pick<CatalogContents, 'schemas' | 'tables' | 'functions' | 'types'>;
+
+/** Objects with a lower OID came with the server (PostgreSQL's FirstNormalObjectId); no session makes or alters any. */
+const firstUserOid = 16_384;
+
+/** The engine's own objects from `base`, all others from `own`. */
+export function withOwnContents(base: Catalog, version: number, own: OwnContents): Catalog {
+  const { engine, serverVersion, isMariaDb, foldsTableNames } = base;
+  const users = buildCatalog({ engine, version, serverVersion, isMariaDb, foldsTableNames, ...own });
+  const ifShipped = (table: CatalogTable | undefined): CatalogTable | undefined =>
+    table !== undefined && table.oid < firstUserOid ? table : undefined;
+  return {
+    ...users,
+    table: (schema, name) => users.table(schema, name) ?? ifShipped(base.table(schema, name)),
+    tableByOid: (oid) => (oid < firstUserOid ? base.tableByOid(oid) : users.tableByOid(oid)),
+    functions: (schema, name) => {
+      const shipped = base.functions(schema, name).filter((fn) => fn.oid < firstUserOid);
+      const others = users.functions(schema, name);
+      return others.length === 0 ? shipped : [...shipped, ...others];
+    },
+    hasType: (schema, name) =>
+      users.hasType(schema, name) || (shippedSchemas.has(schema) && base.hasType(schema, name)),
+    *tables() {
+      yield* users.tables();
+      for (const table of base.tables()) if (table.oid < firstUserOid) yield table;
+    },
+  };
+}
+
+const shippedSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);

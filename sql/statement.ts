@@ -115,6 +115,8 @@ export interface Output {
   readonly sources: readonly ColumnRef[] | 'unknown';
   /** A plain copy of each source, all the way (an UNION ALL's output may have several). */
   readonly direct: boolean;
+  /** Some rows have it from elsewhere than others (another column, a constant): whoever asks may have chosen those. */
+  readonly mixed?: boolean;
 }
 
 export interface FunctionUse {
@@ -138,7 +140,7 @@ export type Effect =
     }
   /** The catalog has to be read again afterwards. */
   | { readonly kind: 'ddl' }
-  /** A temporary relation comes into being and may shadow a real name. */
+  /** A temporary relation comes into being and may shadow a real name, or all of them cease to be (`*`). */
   | { readonly kind: 'temporary'; readonly name: string }
   | { readonly kind: 'sql_prepare'; readonly name: string }
   | { readonly kind: 'sql_execute'; readonly name: string }

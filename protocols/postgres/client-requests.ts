@@ -121,7 +121,10 @@ export class ClientRequests {
     const text = bytes.toString('utf8');
     const admission = flow.answer ?? this.#session.admit(text, 'query', flow.signal);
     if (admission instanceof Promise) return flow.wait(admission);
-    if (admission.effect === 'refuse') return this.#refuseQuery(admission);
+    if (admission.effect === 'refuse') {
+      const refused = admission.lacksCatalog ? flow.readCatalog(admission.lacksCatalog) : admission;
+      return refused === 'wait' ? 'again' : this.#refuseQuery(refused);
+    }
     if (mayFetch.test(text) && this.#maskedPortalOpen()) return this.#refuseQuery(this.#fetchRefused());
     const elsewhere = flow.elsewhere(admission.route, admission);
     if (elsewhere === 'wait') return 'again';
@@ -157,7 +160,10 @@ export class ClientRequests {
     const text = message.text.toString('utf8');
     const admission = flow.answer ?? this.#session.admit(text, 'prepare', flow.signal);
     if (admission instanceof Promise) return flow.wait(admission);
-    if (admission.effect === 'refuse') return refuse(admission);
+    if (admission.effect === 'refuse') {
+      const refused = admission.lacksCatalog ? flow.readCatalog(admission.lacksCatalog) : admission;
+      return refused === 'wait' ? 'again' : refuse(refused);
+    }
     const elsewhere = flow.elsewhere(admission.route, admission);
     if (elsewhere === 'wait') return 'again';
     if (elsewhere !== null) return refuse(elsewhere);
@@ -196,6 +202,7 @@ export class ClientRequests {
     const elsewhere = flow.elsewhere(prepared.upstream, null);
     if (elsewhere === 'wait') return 'again';
     if (elsewhere !== null) return this.#refuseExtended(elsewhere);
+    if (flow.catalogForBind()) return 'again';
     if (this.#portals.size >= this.#session.limits.portalsMax && message.portal !== '') {
       return this.#refuseExtended(serverRefusal('54000', 'too many open portals in this session'));
     }
@@ -205,6 +212,8 @@ export class ClientRequests {
       formats: message.formats,
       group: flow.group,
       epoch: this.#portals.epoch,
+      namesVersion: this.#session.namesVersion,
+      admitted: null,
       description: null,
       described: false,
     };
@@ -245,14 +254,27 @@ export class ClientRequests {
     if (portal === 'wait') return flow.block('confirm');
     if (portal === null) return this.#refuseExtended(serverRefusal('34000', 'the portal does not exist'));
     const { prepared } = portal;
-    const admission = flow.answer ?? this.#session.readmit(prepared.admitted, flow.signal);
+    // A portal reads what names meant when it was bound.
+    if (portal.admitted === null && portal.namesVersion !== this.#session.namesVersion) {
+      const refused = this.#session.refuseMessage(
+        'Execute of a portal that was bound when names meant something else',
+      );
+      return this.#refuseExtended({ ...refused, hint: 'Bind the statement again.' });
+    }
+    const admission =
+      flow.answer ??
+      this.#session.readmit(portal.admitted ?? prepared.admitted, flow.signal, portal.admitted !== null);
     if (admission instanceof Promise) return flow.wait(admission);
-    if (admission.effect === 'refuse') return this.#refuseExtended(admission);
+    if (admission.effect === 'refuse') {
+      const refused = admission.lacksCatalog ? flow.readCatalog(admission.lacksCatalog) : admission;
+      return refused === 'wait' ? 'again' : this.#refuseExtended(refused);
+    }
     if (admission.route !== flow.upstream || admission.text !== prepared.admitted.text) {
       return this.#refuseExtended(this.#session.refuseMessage('Execute of a statement that is decided anew'));
     }
     if (prepared.fetches && this.#maskedPortalOpen()) return this.#refuseExtended(this.#fetchRefused());
     prepared.admitted = admission;
+    portal.admitted = admission;
     if (admission.watched && !portal.described) {
       const question = new Request('describe');
       question.portal = portal;

@@ -42,6 +42,10 @@ export interface Flow {
   wait(admission: Promise<Admission>): Handled;
   /** null: this upstream is the one. `wait`: it is going to be. A refusal: it can't be now. */
   elsewhere(route: UpstreamName, answer: Admission | null): Refused | 'wait' | null;
+  /** Reads what the session sees on an upstream before the current message is looked at again. A refusal: it can't be read now. */
+  readCatalog(upstream: UpstreamName): Refused | 'wait';
+  /** The same before an extended message that asks nobody, where that is needed and can be done. */
+  catalogForBind(): boolean;
   /** An extended message is on its way. */
   openGroup(request: Request): void;
   /** A Query or Sync is on its way. */

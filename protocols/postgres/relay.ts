@@ -12,7 +12,7 @@ import { ClientFrames } from './framing.ts';
 import { Request, RequestQueue } from './requests.ts';
 import { type ResultEvents, Results } from './results.ts';
 import { status } from './server-messages.ts';
-import { readPath, stateQuery } from './session-state.ts';
+import { type ReadState, readState, stateQuestion } from './session-state.ts';
 import { SettingsLog } from './settings-log.ts';
 import { Names, type Portal, type Prepared } from './statements.ts';
 import { UpstreamFrames } from './upstream-frames.ts';
@@ -56,7 +56,7 @@ export class Relay implements ResultEvents, Flow {
   #skipSeen = false;
   #fatal = false;
   #full = false;
-  #stateValue: string | null = null;
+  #stateValue: ReadState | null = null;
   #lastState: string;
 
   /** @param state the literal that `current_schemas(true)` gave at the start. */
@@ -319,8 +319,8 @@ export class Relay implements ResultEvents, Flow {
     if (this.unsettledTransaction && back && before !== statusByte) this.#refreshWanted = true;
   }
 
-  state(value: string | null): void {
-    this.#stateValue = value;
+  state(answers: readonly (readonly (readonly (string | null)[])[])[]): void {
+    this.#stateValue = readState(answers);
   }
 
   skipping(): void {
@@ -341,14 +341,38 @@ export class Relay implements ResultEvents, Flow {
     return this.#fatal;
   }
 
-  #askState(): void {
+  readCatalog(upstream: UpstreamName): Refused | 'wait' {
+    const elsewhere = this.elsewhere(upstream, null);
+    if (elsewhere !== null) return elsewhere;
+    if (this.#groupOpen) {
+      return {
+        ...this.#session.refuseMessage('a statement in a pipeline whose names have to be looked up anew'),
+        hint: 'Send Sync and try again.',
+      };
+    }
+    if (this.queue.length > 0) this.block('idle');
+    else if (this.#status === status.failed) {
+      return serverRefusal(
+        '25P02',
+        'current transaction is aborted, commands ignored until end of transaction block',
+      );
+    } else this.#askState(true);
+    return 'wait';
+  }
+
+  catalogForBind(): boolean {
+    if (this.#groupOpen || this.#status === status.failed || !this.#session.lacksCatalog) return false;
+    return this.readCatalog(this.upstream) === 'wait';
+  }
+
+  #askState(catalog = false): void {
     this.#blocked = 'state';
     this.#stateValue = null;
     this.#ends.holdClient(true);
     const request = new Request('state');
     request.hidden = true;
     this.queue.push(request);
-    this.#ends.toUpstream(stateQuery);
+    this.send(stateQuestion(catalog, this.#status !== status.idle));
   }
 
   /** After what a read gave has been handed on, when a ReadyForQuery was in it. */
@@ -382,12 +406,15 @@ export class Relay implements ResultEvents, Flow {
   }
 
   #stateRead(): void {
-    const value = this.#stateValue;
-    if (value === null) throw breach('did not tell the session state');
-    this.#session.refreshed({ path: readPath(value) });
+    const read = this.#stateValue;
+    if (read === null) throw breach('did not tell the session state');
+    const { path, fixedSnapshot, catalog, literal } = read;
+    const transaction = this.#status !== status.idle;
+    const state = { path, upstream: this.upstream, transaction, fixedSnapshot };
+    this.#session.refreshed(catalog === null ? state : { ...state, catalog });
     // An answer that was waited for speaks of the names as they were.
-    if (value !== this.#lastState) this.answer = null;
-    this.#lastState = value;
+    if (literal !== this.#lastState || catalog !== null) this.answer = null;
+    this.#lastState = literal;
     this.#refreshWanted = false;
     this.unsettledTransaction = this.#status !== status.idle;
   }

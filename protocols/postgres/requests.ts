@@ -54,6 +54,8 @@ export class Request {
   copy: 'out' | 'in' | 'given' | 'over' | null = null;
   /** Masks what is copied to the client; null: it passes. */
   stream: CopyStream | null = null;
+  /** state: the rows of each statement so far, in text. */
+  readonly answers: (string | null)[][][] = [[]];
   /** query: an error came; only ReadyForQuery may follow. */
   failed = false;
 

@@ -12,9 +12,9 @@ import type { Request, RequestQueue } from './requests.ts';
 import {
   readCommandTag,
   readFields,
-  readFirstValue,
   readParameterStatus,
   readReady,
+  readRow,
   readRowDescription,
   rowsOfTag,
   serverType,
@@ -29,8 +29,8 @@ import type { RowWriter } from './values.ts';
 export interface ResultEvents {
   /** ReadyForQuery: of a client's request, or of the state question. */
   ready(statusByte: number): void;
-  /** The answer to the state question. */
-  state(value: string | null): void;
+  /** The answers to the state question. */
+  state(answers: readonly (readonly (readonly (string | null)[])[])[]): void;
   /** The server failed a message and skips what follows, up to a Sync that is still to come from the client. */
   skipping(): void;
   readonly settings: SettingsLog;
@@ -45,6 +45,8 @@ export class Results implements FrameReader {
   passingType: number = serverType.dataRow;
   /** A watched statement ran in the open transaction: what fails later may still speak of its rows. */
   #watchedTransaction = false;
+  /** A statement that may change the identity ran: what goes back on it later is reported as well. */
+  #identityMayChange = false;
   readonly #queue: RequestQueue;
   readonly #statements: Names<Prepared>;
   readonly #portals: Names<Portal>;
@@ -102,7 +104,7 @@ export class Results implements FrameReader {
       case serverType.notification:
         return 'verbatim';
       case serverType.parameterStatus:
-        return this.#parameterStatus(content);
+        return this.#parameterStatus(head, content);
       case serverType.copyIn:
         beginCopy(head, 'in', content);
         return 'verbatim';
@@ -130,7 +132,7 @@ export class Results implements FrameReader {
   #row(head: Request | null, source: Buffer, start: number, end: number, rows: () => RowWriter): Relayed {
     if (head === null) throw breach('sent a row that answers no request');
     if (head.kind === 'state') {
-      this.#events.state(readFirstValue(source.subarray(start, end)));
+      head.answers.at(-1)!.push(readRow(source.subarray(start, end)));
       return 'dropped';
     }
     if (head.refused !== null || head.failed || (head.kind !== 'query' && head.kind !== 'execute')) {
@@ -265,13 +267,17 @@ export class Results implements FrameReader {
   }
 
   #complete(head: Request | null, tag: string): Relayed {
-    if (head?.kind === 'state') return 'dropped';
+    if (head?.kind === 'state') {
+      head.answers.push([]);
+      return 'dropped';
+    }
     if (head === null || head.refused !== null || head.failed) throw breach('completed no request');
     if (head.kind !== 'query' && head.kind !== 'execute') throw breach('completed no request');
     const admitted = head.admitted!;
     if (head.index >= admitted.statements) throw breach('completed more statements than were admitted');
     if (!copyIsOver(head)) throw breach('completed a COPY that was not over');
     if (head.watched) this.#watchedTransaction = true;
+    if (admitted.changesIdentity) this.#identityMayChange = true;
     noteTag(tag, head.settingText, this.#events.settings, this.#statements, this.#portals);
     this.#finish(head, rowsOfTag(tag), null);
     if (head.kind === 'execute') this.#next();
@@ -299,6 +305,7 @@ export class Results implements FrameReader {
       throw breach('accepted a text that stood for a refused statement');
     }
     this.#next();
+    if (head.kind === 'state') this.#events.state(head.answers.slice(0, -1));
     if (statusByte === status.idle) {
       this.#watchedTransaction = false;
       this.#portals.clear();
@@ -344,13 +351,13 @@ export class Results implements FrameReader {
     return relayed;
   }
 
-  #parameterStatus(content: Buffer): Relayed {
+  #parameterStatus(head: Request | null, content: Buffer): Relayed {
     const { name, value } = readParameterStatus(content);
     const pinned = pins.get(name);
     if (pinned !== undefined && value !== pinned) {
       throw new SessionEnd('42501', `the session was closed: ${name} changed, which changes what texts mean`);
     }
-    if (identity.has(name)) {
+    if (identity.has(name) && !this.#identityMayChange && head?.admitted?.changesIdentity !== true) {
       throw new SessionEnd('42501', `the session was closed: its identity on the server changed (${name})`);
     }
     if (name === 'search_path') this.#events.drifted();

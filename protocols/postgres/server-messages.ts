@@ -129,11 +129,6 @@ export function readFields(content: Buffer): Map<string, string> {
   return fields;
 }
 
-/** The first column of a DataRow as text, null for NULL or no column. */
-export function readFirstValue(content: Buffer): string | null {
-  return readRow(content)[0] ?? null;
-}
-
 /** A DataRow in text format. */
 export function readRow(content: Buffer): (string | null)[] {
   const reader = new ByteReader(content);

@@ -20,7 +20,7 @@ import {
   encodeReady,
   status,
 } from './server-messages.ts';
-import { readPath, stateText } from './session-state.ts';
+import { readState, stateText } from './session-state.ts';
 import { cancelUpstream, connectUpstream, type UpstreamConnection, UpstreamUnavailable } from './upstream.ts';
 
 const heldBytesMax = 256 * 1024;
@@ -127,10 +127,10 @@ class Session implements RelayEnds {
     const opened = await this.#open(session.home);
     const { connection } = opened;
     const rows = await runQuery(connection.socket, connection.frames, stateText);
-    const state = rows[0]?.[0];
-    if (this.#ended || state === null || state === undefined) throw new ProtocolError('no session state');
-    session.refreshed({ path: readPath(state) });
-    const relay = new Relay(session, this, session.home, state);
+    if (this.#ended) throw new ProtocolError('the session is over');
+    const { literal, path, fixedSnapshot } = readState([rows]);
+    session.refreshed({ path, upstream: session.home, transaction: false, fixedSnapshot });
+    const relay = new Relay(session, this, session.home, literal);
     this.#relay = relay;
     const { processId, key } = cancelKeys.add(greeted.minor >= 2 ? 32 : 4, () => this.#cancel());
     this.#cancelId = processId;

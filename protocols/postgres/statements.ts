@@ -40,6 +40,10 @@ export interface Portal {
   readonly formats: readonly number[];
   readonly group: number;
   readonly epoch: number;
+  /** `GateSession.namesVersion` when it was bound. */
+  readonly namesVersion: number | undefined;
+  /** What the latest execution was admitted as; null: it has not been executed. */
+  admitted: Admitted | null;
   /** RowDescription as a Describe of this portal gave it, with its formats. */
   description: Buffer | null;
   /** A Describe of this portal is on its way, or has been answered. */

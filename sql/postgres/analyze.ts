@@ -138,8 +138,8 @@ function fenced(use: TableUse): TableUse {
 /** One column of unknown width and no position can be told any more. */
 function outputsOf(columns: readonly Column[]): readonly Output[] {
   const positions = !columns.some((column) => column.many);
-  return columns.map(({ name, sources, direct }) =>
-    positions ? { name, sources, direct } : { name, sources: 'unknown', direct: false },
+  return columns.map(({ name, sources, direct, mixed }) =>
+    positions ? { name, sources, direct, ...(mixed ? { mixed } : {}) } : { name, sources: 'unknown', direct: false },
   );
 }
 

@@ -110,6 +110,12 @@ function visit(
   if (name === 'String' && typeof fields.sval === 'string') mentioned.add(fields.sval);
   for (const own of [fields.colname, fields.name, fields.subname])
     if (typeof own === 'string') mentioned.add(own);
+  if (name === 'TableLikeClause') {
+    // The columns are copied, no row is.
+    const like = fields.relation as RangeVar;
+    noteTable(walk, like, tableNamed(walk, like), { reads: true, writes: false, replaceable: false });
+    return;
+  }
   if (typeof fields.relname === 'string') {
     const range = body as RangeVar;
     // A temporary relation comes into being here: the name may be a real one's as well.

@@ -8,6 +8,7 @@ import {
   constant,
   derivedFrom,
   type Place,
+  schemaNamed,
   Unanswerable,
   type Value,
   type Walk,
@@ -173,7 +174,7 @@ export const equality: readonly Node[] = [{ String: { sval: '=' } }];
 export function operatorName(walk: Walk, names: readonly Node[] | undefined, location?: number): void {
   if (!names) return;
   const parts = stringsOf(names);
-  const schemas = parts.length > 1 ? parts.slice(0, 1) : walk.path;
+  const schemas = parts.length > 1 ? [schemaNamed(walk, parts[0]!)] : functionPath(walk);
   const operators = parts.at(-1)!.includes('BETWEEN') ? ['<', '<=', '>', '>='] : parts.slice(-1);
   const foreign = schemas.flatMap((schema) =>
     operators.flatMap((operator) => walk.catalog.functions(schema, operator).filter((fn) => !fn.builtin)),
@@ -246,6 +247,11 @@ export function rowOf(place: Place, node: Node): ReturnType<typeof rowReference>
   return rowReference(place.scope, stringsOf(fields), node.ColumnRef.location);
 }
 
+/** Neither functions nor operators are looked for in the temporary schema. */
+function functionPath(walk: Walk): readonly string[] {
+  return walk.path.filter((entry) => !entry.startsWith('pg_temp_'));
+}
+
 /** Every function that the name could mean; throws when there is none. */
 export function overloadsOf(
   walk: Walk,
@@ -255,7 +261,7 @@ export function overloadsOf(
   if (names.length > 2)
     throw new Unanswerable('unsupported', 'cross-database references are not supported', location);
   const name = names.at(-1)!;
-  const schemas = names.length === 2 ? [names[0]!] : walk.path;
+  const schemas = names.length === 2 ? [schemaNamed(walk, names[0]!)] : functionPath(walk);
   const found = schemas.flatMap((schema) => walk.catalog.functions(schema, name));
   if (found.length === 0)
     throw new Unanswerable('unknown_name', `function ${names.join('.')} does not exist`, location);

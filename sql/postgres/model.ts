@@ -33,6 +33,8 @@ export class Unanswerable extends Error {
 export interface Value {
   readonly sources: readonly ColumnRef[];
   readonly direct: boolean;
+  /** As `Output.mixed`. */
+  readonly mixed?: boolean;
 }
 export const constant: Value = { sources: [], direct: true };
 
@@ -114,9 +116,11 @@ export function derivedFrom(values: readonly Value[]): Value {
 
 /** A value that is a plain copy of one of several (UNION ALL, a merged join column). */
 export function eitherOf(values: readonly Value[]): Value {
+  const sources = unionOf(values);
   return {
-    sources: unionOf(values),
+    sources,
     direct: values.every((value) => value.direct),
+    ...(values.some((value) => value.mixed || value.sources.length !== sources.length) ? { mixed: true } : {}),
   };
 }
 
@@ -213,6 +217,12 @@ export class StatementRecord {
     const order = ['insert', 'merge', 'update', 'delete'];
     if (this.change === null || order.indexOf(kind) > order.indexOf(this.change)) this.change = kind;
   }
+}
+
+/** A schema as the catalog spells it: pg_temp is the session's own, by another name. */
+export function schemaNamed(walk: Walk, name: string): string {
+  if (name !== 'pg_temp') return name;
+  return walk.path.find((entry) => entry.startsWith('pg_temp_')) ?? name;
 }
 
 /** What every step of the walk is handed. A view's definition has a walk of its own over the same record. */

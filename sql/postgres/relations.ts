@@ -8,6 +8,7 @@ import {
   noScope,
   type OpenTableUse,
   type Relation,
+  schemaNamed,
   Unanswerable,
   type Walk,
 } from './model.ts';
@@ -42,11 +43,7 @@ const systemSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_s
 
 /** The table or view that a name means; undefined when there is none. */
 export function findTable(walk: Walk, schema: string | undefined, name: string): CatalogTable | undefined {
-  if (schema === 'pg_temp') {
-    const temporary = walk.path.find((entry) => entry.startsWith('pg_temp_'));
-    return temporary === undefined ? undefined : walk.catalog.table(temporary, name);
-  }
-  if (schema !== undefined) return walk.catalog.table(schema, name);
+  if (schema !== undefined) return walk.catalog.table(schemaNamed(walk, schema), name);
   for (const entry of walk.path) {
     const table = walk.catalog.table(entry, name);
     if (table) return table;
@@ -212,8 +209,14 @@ function viewColumns(walk: Walk, table: CatalogTable, location?: number): readon
   const name = `${table.schema}.${table.name}`;
   if (table.definition === null || walk.viewDepth >= viewDepthMax)
     throw new Unanswerable('unsupported', `the definition of view ${name} can't be followed`, location);
-  // pg_get_viewdef, read with an empty search_path, leaves only the server's own names bare.
-  const inside: Walk = { ...walk, path: ['pg_catalog'], text: null, viewDepth: walk.viewDepth + 1 };
+  // pg_get_viewdef leaves only the server's own names bare, and those of the session's temporary relations.
+  const temporary = walk.path.filter((entry) => entry.startsWith('pg_temp_'));
+  const inside: Walk = {
+    ...walk,
+    path: ['pg_catalog', ...temporary],
+    text: null,
+    viewDepth: walk.viewDepth + 1,
+  };
   const definition: Node = walk.parseView(table);
   const view: FollowedView = { columns: [], tables: new Set() };
   record.following.push(view);

@@ -279,11 +279,12 @@ function set(walk: Walk, stmt: VariableSetStmt): Top {
 
 function discard(walk: Walk, target: string): Top {
   const { record } = walk;
+  if (target === 'DISCARD_ALL' || target === 'DISCARD_TEMP') record.has({ kind: 'temporary', name: '*' });
   if (target === 'DISCARD_ALL') {
     record.has({ kind: 'set', name: 'ALL', value: null, local: false });
     record.has({ kind: 'cursor', name: 'ALL', action: 'close' });
-  }
     record.byName = { action: 'deallocate', name: null };
+  }
   return { kind: 'set', columns: nothing };
 }
 

@@ -1,7 +1,7 @@
 /** Says whether a type that a text names exists for the server: its own, or one that the catalog lists. */
 
 import type { Node } from 'libpg-query';
-import { Unanswerable, type Walk } from './model.ts';
+import { schemaNamed, Unanswerable, type Walk } from './model.ts';
 import { type Body, check, stringsOf } from './tree.ts';
 
 const shipped = new Set(
@@ -27,7 +27,7 @@ export function typeName(walk: Walk, type: Body): string {
   const base = name.replace(/^_/, '');
   if (names.length > 2 || type.pct_type)
     throw new Unanswerable('unsupported', 'a type named by a column', location);
-  const schemas = names.length === 2 ? [names[0]!] : walk.path;
+  const schemas = names.length === 2 ? [schemaNamed(walk, names[0]!)] : walk.path;
   for (const schema of schemas) {
     if (schema === 'pg_catalog' && shipped.has(base)) return name;
     const own = [name, base].find((one) => walk.catalog.hasType(schema, one));
