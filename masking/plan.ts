@@ -53,7 +53,9 @@ export function planMasks(input: PlanInput): MaskPlan | null | Contradiction {
       add(masks.get(maskKey(source.schema, source.table, source.column)));
     }
     add(fromMetadata(input, column));
-    const method = methods.size > 1 ? strictest : methods.values().next().value;
+    const only = methods.size > 1 ? strictest : methods.values().next().value;
+    // A keyed hash tells whether two values are equal: never for values that whoever asks has chosen.
+    const method = only?.method === 'hash' && output.mixed === true ? strictest : only;
     plan.push(method === undefined ? null : maskerFor(method, column, input.key));
     if (method !== undefined) masked = true;
   }

@@ -8,6 +8,8 @@ export interface OutColumn {
   readonly name: string;
   readonly sources: readonly ColumnRef[];
   readonly direct: boolean;
+  /** As `Output.mixed`. */
+  readonly mixed?: boolean;
 }
 
 export interface Source {
@@ -202,5 +204,8 @@ export function mergeColumns(columns: readonly OutColumn[]): OutColumn {
     name: first.name,
     sources: [...sources.values()],
     direct: columns.every((column) => column.direct),
+    ...(columns.some((column) => column.mixed || column.sources.length !== sources.size)
+      ? { mixed: true }
+      : {}),
   };
 }

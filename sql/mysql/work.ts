@@ -88,9 +88,10 @@ export class Work {
 }
 
 export function outputsOf(columns: readonly OutColumn[]): readonly Output[] {
-  return columns.map(({ name, sources, direct }) => ({
+  return columns.map(({ name, sources, direct, mixed }) => ({
     name,
     sources,
     direct: direct && sources.length > 0,
+    ...(mixed ? { mixed } : {}),
   }));
 }

@@ -194,6 +194,25 @@ for (const sql of harmless) {
   });
 }
 
+test('a guess beside a hashed column is not hashed with the same key', async () => {
+  const client = await connect('ana');
+  const guessed = [
+    "SELECT ssn FROM customers UNION ALL SELECT '19840317-2385'",
+    "SELECT x FROM (VALUES ('19840317-2385'), ((SELECT ssn FROM customers WHERE id = 1))) AS v(x)",
+    'WITH c AS (SELECT name AS s FROM products UNION ALL SELECT ssn FROM customers) SELECT s FROM c',
+  ];
+  for (const sql of guessed) {
+    const { rows } = await client.query({ text: sql, rowMode: 'array' });
+    assert.ok(rows.length > 1);
+    for (const [value] of rows) assert.ok(value === null || value === '[redacted]', `${sql}: ${value}`);
+  }
+  const both = 'SELECT ssn FROM customers WHERE id = 1 UNION ALL SELECT ssn FROM customers WHERE id = 1';
+  const { rows } = await client.query({ text: both, rowMode: 'array' });
+  assert.equal(rows[0][0], rows[1][0]);
+  assert.match(rows[0][0], /^[0-9a-f]{16,64}$/);
+  await client.end();
+});
+
 test('a job with a transfer reads the other region at its home; a traveller is stopped by her path', async () => {
   const job = await connect('etl');
   const { rows } = await job.query('SELECT id, card_number FROM us_orders ORDER BY id LIMIT 1');

@@ -101,3 +101,12 @@ test('a contradiction stops the result', () => {
     assert.ok(plan !== null && typeof plan === 'object' && 'contradiction' in plan);
   }
 });
+
+test('a hash is not made of values that whoever asks has chosen', () => {
+  const hashed = shown([from(3)], [output('ssn')]) as string[];
+  assert.match(hashed[0]!, /^[0-9a-f]{32,64}$/);
+  const mixed = shown([from(3)], [{ ...output('ssn'), mixed: true }]);
+  assert.deepEqual(mixed, ['[redacted]']);
+  const email = shown([from(2)], [{ ...output('email'), mixed: true }]);
+  assert.deepEqual(email, shown([from(2)], [output('email')]));
+});
