@@ -89,14 +89,12 @@ test('a masked column under the name of another one in a blanked table', async (
   await ana.end();
 });
 
-test('a transaction that changed the catalog reads no blanked table', async () => {
+test('a transaction that changed the catalog blanks what it reads by its own catalog', async () => {
   const client = await connect('ana');
   await client.query('BEGIN');
   await client.query('ALTER TABLE animals ADD COLUMN name text');
   assert.equal((await client.query('SELECT 1 AS one FROM products LIMIT 1')).rows.length, 1);
-  await assert.rejects(client.query('SELECT max(card_number) FROM orders'), {
-    detail: /reason: session_drift/,
-  });
+  assert.equal((await client.query('SELECT max(card_number) FROM orders')).rows[0].max, null);
   await client.query('ROLLBACK');
   assert.equal((await client.query('SELECT max(card_number) FROM orders')).rows[0].max, null);
   await client.end();

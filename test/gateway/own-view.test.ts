@@ -15,7 +15,7 @@ const makers = `
     members: { groups: [analysts-eu] }
     databases: [shop]
     read:  { regions: [eu] }
-    write: { regions: [], global: true }
+    write: { regions: [eu], global: true }
     statements: [select, insert, update, delete, truncate, ddl, set, transaction, explain, show, prepare, cursor, maintenance, copy_out]
 `;
 

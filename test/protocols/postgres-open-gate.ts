@@ -66,7 +66,14 @@ export class OpenGateSession implements GateSession {
   target(upstream: string): UpstreamTarget {
     return this.#options.targets.find((target) => target.name === upstream)!;
   }
+  /** The next text is admitted when the session's own catalog has been read. */
+  catalogMissing = false;
+  namesVersion = 0;
+  get lacksCatalog(): boolean {
+    return this.catalogMissing;
+  }
   refreshed(state: SessionState): void {
+    if (state.catalog) this.catalogMissing = false;
     this.states.push(state);
   }
   pinned(upstream: string | null): void {
@@ -81,6 +88,7 @@ export class OpenGateSession implements GateSession {
   }
 
   admit(text: string, _phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
+    if (this.catalogMissing) return { ...refusal('the catalog is missing'), lacksCatalog: this.home };
     this.texts.push(text);
     const answer = this.#decide(text);
     if (text.includes('/*held*/')) {
@@ -119,6 +127,7 @@ export class OpenGateSession implements GateSession {
       statements,
       watched: text.includes('email') || text.includes('customers'),
       settles: /search_path/i.test(text),
+      changesIdentity: text.includes('/*identity*/'),
       copies: this.#copies(text),
       plan: (columns): MaskPlan | null | Refused => {
         this.columns.push(columns);
