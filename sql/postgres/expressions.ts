@@ -239,10 +239,11 @@ function subscripts(walk: Walk, steps: readonly Node[], place: Place, clause: Cl
     .map((step) => expression(walk, step, place, below(clause)));
 }
 
-/** The relation behind `(t)` or `(s.t)`. */
+/** The relation behind `(t)`, `(s.t)` or `(t.*)`. */
 export function rowOf(place: Place, node: Node): ReturnType<typeof rowReference> {
   if (!('ColumnRef' in node)) return null;
-  const fields = node.ColumnRef.fields ?? [];
+  const all = node.ColumnRef.fields ?? [];
+  const fields = all.length === 2 && 'A_Star' in all[1]! ? all.slice(0, 1) : all;
   if (fields.some((field) => stringOf(field) === null)) return null;
   return rowReference(place.scope, stringsOf(fields), node.ColumnRef.location);
 }

@@ -123,6 +123,10 @@ const variableColumns = words(`
   json_to_recordset jsonb_to_record jsonb_to_recordset pg_get_keywords pg_get_publication_tables pg_lock_status
   pg_show_all_settings max min any_value mode percentile_disc lag lead first_value last_value nth_value`);
 
+/** Give one row of several columns. */
+const recordFunction =
+  /^pg_(stat_get_(archiver|wal|wal_receiver|subscription_stats|replication_slot|snapshot_timestamp|io|backend_.*)|control_.*|stat_file|walfile_name_offset|split_walfile_name|get_wal_.*|get_multixact_members|last_committed_xact|xact_commit_timestamp_origin|backup_stop|stop_backup|create_.*_slot|copy_.*_slot|replication_slot_advance|get_publication_tables)$/;
+
 /** The columns that a call in FROM has: their names, or 'one' (named after the function), or null (can't be told). */
 export function columnsOf(overloads: readonly CatalogFunction[]): readonly string[] | 'one' | null {
   if (overloads.length === 0 || overloads.some((fn) => !fn.builtin || fn.schema !== 'pg_catalog'))
@@ -131,7 +135,9 @@ export function columnsOf(overloads: readonly CatalogFunction[]): readonly strin
   const named = resultColumns.get(name);
   if (named) return named;
   // Shipped functions with several result columns that aren't listed: statistics, logs and files of the server.
-  return variableColumns.has(name) || (name.startsWith('pg_') && overloads.some((fn) => fn.returnsSet))
+  return variableColumns.has(name) ||
+    recordFunction.test(name) ||
+    (name.startsWith('pg_') && overloads.some((fn) => fn.returnsSet))
     ? null
     : 'one';
 }
