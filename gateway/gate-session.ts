@@ -268,11 +268,13 @@ export class LiveSession implements GateSession {
       const decided =
         state.decider.cached(cache, protocol, text) ??
         state.decider.decide(state.policy, this.#ownAsker(view, catalog), text, cache);
-      if (decided === null || decided.allowed || this.#pinned !== null || namesTemporary(decided))
-        return decided;
-      // What is at home elsewhere may go there, unless it names something of the session's own.
+      const elsewhere = this.#pinned === null && this.#opening.database.upstreams.length > 1;
+      if (decided === null || !elsewhere || namesTemporary(decided)) return decided;
+      if (decided.allowed && decided.settles) return decided;
+      // What names nothing of the session's own goes where it would go without.
       const other = this.#decideShared(text);
-      return other?.allowed && !this.#views.get(other.route.name)?.needed ? other : decided;
+      if (other === null) return decided.allowed ? null : decided;
+      return other.allowed && !this.#views.get(other.route.name)?.needed ? other : decided;
     }
     return this.#decideShared(text);
   }
