@@ -113,7 +113,7 @@ function visit(
   if (name === 'TableLikeClause') {
     // The columns are copied, no row is.
     const like = fields.relation as RangeVar;
-    noteTable(walk, like, tableNamed(walk, like), { reads: true, writes: false, replaceable: false });
+    noteTable(walk, like, tableNamed(walk, like), { reads: false, writes: false, replaceable: false });
     return;
   }
   if (typeof fields.relname === 'string') {

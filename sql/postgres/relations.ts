@@ -30,10 +30,7 @@ const channels: ReadonlyMap<string, Channel> = new Map(
       ['identity', 'user_mapping_options user_mappings'],
       ['replication', 'pg_subscription pg_stat_replication pg_replication_slots pg_stat_wal_receiver'],
       ['replication', 'pg_stat_subscription pg_replication_origin_status pg_stat_replication_slots'],
-      [
-        'other_session',
-        'pg_stat_activity pg_prepared_statements pg_cursors pg_prepared_xacts pg_stat_statements',
-      ],
+      ['other_session', 'pg_stat_activity pg_prepared_xacts pg_stat_statements'],
       ['server', 'pg_file_settings pg_config pg_backend_memory_contexts pg_shmem_allocations pg_aios'],
     ] as const
   ).flatMap(([channel, names]) => names.split(' ').map((name) => [name, channel] as const)),

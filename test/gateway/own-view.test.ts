@@ -161,7 +161,7 @@ test('masked columns do not get into what the session makes', async () => {
   await refused(client, 'INSERT INTO t SELECT id, email FROM customers', 'masked_write');
   await refused(client, 'UPDATE t SET email = (SELECT email FROM customers LIMIT 1)', 'masked_write');
   await refused(client, 'INSERT INTO t (id) SELECT id FROM customers ORDER BY email', 'masked_use');
-  await script(client, 'CREATE TEMP TABLE l (LIKE orders)');
+  await script(client, 'CREATE TEMP TABLE l (LIKE orders)', 'CREATE TEMP TABLE c (LIKE customers)');
   assert.deepEqual((await script(client, 'SELECT card_number FROM l')).rows, []);
   await script(client, 'CREATE TEMP VIEW w AS SELECT * FROM t', 'INSERT INTO t VALUES (1)');
   assert.deepEqual((await script(client, 'SELECT id FROM w')).rows, [{ id: 1 }]);

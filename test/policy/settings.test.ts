@@ -9,7 +9,7 @@ const allowed: readonly (readonly ['postgres' | 'mysql', string, string | null])
   ['postgres', 'statement_timeout', '0'],
   ['postgres', 'client_encoding', 'utf-8'],
   ['postgres', 'standard_conforming_strings', 'on'],
-  ['postgres', 'row_security', 'on'],
+  ['postgres', 'row_security', 'off'],
   ['postgres', 'role', 'none'],
   ['postgres', 'search_path', null],
   ['mysql', 'NAMES', 'utf8mb4'],
@@ -29,7 +29,6 @@ const allowed: readonly (readonly ['postgres' | 'mysql', string, string | null])
 ];
 const refused: readonly (readonly ['postgres' | 'mysql', string, string | null])[] = [
   ['postgres', 'standard_conforming_strings', 'off'],
-  ['postgres', 'row_security', 'off'],
   ['postgres', 'role', 'postgres'],
   ['postgres', 'session_authorization', 'postgres'],
   ['postgres', 'session_replication_role', 'replica'],

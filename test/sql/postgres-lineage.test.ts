@@ -214,7 +214,7 @@ describe('tables', () => {
     ['vacuum orders', 'orders:rw'],
     ['grant select on orders to somebody', 'orders:rw'],
     ['drop table if exists nowhere, orders', 'orders:rw'],
-    ['create table x (like orders)', 'orders:rw'],
+    ['create table x (like orders)', 'orders:'],
     ['create temp table customers (id int)', ''],
     ['with orders as (select 1) select * from orders', ''],
   ] as const)
