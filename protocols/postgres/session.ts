@@ -145,7 +145,7 @@ class Session implements RelayEnds {
     this.#client.uncork();
     this.#attach(opened);
     this.#client.on('data', (piece: Buffer) => {
-      connectionWrite(this.#current?.socket, () => relay.client(piece));
+      relay.client(piece);
       if (this.#clientHeld) this.#flow();
     });
     this.#client.on('drain', () => {
@@ -198,7 +198,7 @@ class Session implements RelayEnds {
   }
 
   readonly #fromUpstream = (piece: Buffer): void => {
-    connectionWrite(this.#client, () => this.#relay?.fromUpstream(piece));
+    this.#relay?.fromUpstream(piece);
   };
   readonly #upstreamDrained = (): void => {
     this.#upstreamStalled = false;
@@ -280,16 +280,6 @@ class Session implements RelayEnds {
     }
     this.#gateSession?.closed();
     if (!this.#client.writableEnded) this.#client.destroy();
-  }
-}
-
-/** Lets the writes of one read go out together. */
-function connectionWrite(socket: net.Socket | undefined, work: () => void): void {
-  socket?.cork();
-  try {
-    work();
-  } finally {
-    socket?.uncork();
   }
 }
 
