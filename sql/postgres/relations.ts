@@ -8,6 +8,7 @@ import {
   noScope,
   type OpenTableUse,
   type Relation,
+  type StatementRecord,
   schemaNamed,
   Unanswerable,
   type Walk,
@@ -165,6 +166,23 @@ export function tableColumns(walk: Walk, table: CatalogTable, location?: number)
       return { ...value, name: column.name, sources: [own(column.name), ...value.sources] };
     });
   }
+  let known = storedColumns.get(walk.record);
+  if (!known) {
+    known = new Map();
+    storedColumns.set(walk.record, known);
+  }
+  let columns = known.get(table);
+  if (!columns) {
+    columns = columnsWithParents(walk, table);
+    known.set(table, columns);
+  }
+  return columns;
+}
+
+/** By statement and table: many statements name a table more than once. */
+const storedColumns = new WeakMap<StatementRecord, Map<CatalogTable, readonly Column[]>>();
+
+function columnsWithParents(walk: Walk, table: CatalogTable): readonly Column[] {
   const names =
     table.kind === 'sequence' && table.columns.length === 0
       ? ['last_value', 'log_cnt', 'is_called']
@@ -173,7 +191,7 @@ export function tableColumns(walk: Walk, table: CatalogTable, location?: number)
   return names.map((name) => ({
     name,
     sources: [
-      own(name),
+      walk.record.column(table.schema, table.name, name),
       ...parents
         .filter((parent) => parent.columns.some((column) => column.name === name))
         .map((parent) => walk.record.column(parent.schema, parent.name, name)),
