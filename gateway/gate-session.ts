@@ -1,5 +1,5 @@
 /** One signed-in client as the protocols see it: admits its texts, journals each decision first, plans masks. */
-import { AuditUnavailable, type EventTemplate } from '../audit/event.ts';
+import { AuditUnavailable } from '../audit/event.ts';
 import type { Because, Principal, Region } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
 import type {
@@ -13,11 +13,20 @@ import type {
 } from '../protocols/gate.ts';
 import type { Catalog } from '../sql/catalog.ts';
 import { AdmittedText } from './admitted-text.ts';
-import type { Database, Upstream } from './config.ts';
-import { type Asker, changesMeaning, type DecidedText, DecisionCache } from './decide-text.ts';
-import { namesTemporary, OwnView, readsTemporary } from './own-view.ts';
+import type { Database } from './config.ts';
+import { type Asker, type DecidedText, DecisionCache } from './decide-text.ts';
+import { driftIn } from './drift.ts';
+import { namesTemporary, type OwnView, readsTemporary } from './own-view.ts';
+import { OwnViews, upstreamOf } from './own-views.ts';
 import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
 import type { GatewayState, OpenSession } from './state.ts';
+import {
+  isUnknownName,
+  makeTemplates,
+  shapeOf,
+  type TextTemplates,
+  tablesOf,
+} from './statement-templates.ts';
 
 export interface Opening {
   readonly id: string;
@@ -26,12 +35,6 @@ export interface Opening {
   readonly credentials: Credentials;
   readonly client: Region | null;
   readonly control: SessionControl;
-}
-
-/** The journal's constant parts for one decided text in one session; one for each statement. */
-export interface TextTemplates {
-  readonly decided: readonly EventTemplate[];
-  readonly completed: readonly EventTemplate[];
 }
 
 const templatesMax = 500;
@@ -49,9 +52,7 @@ export class LiveSession implements GateSession {
   /** MySQL: DDL ran in the open transaction, so that what the catalog says is not what the transaction sees. */
   #catalogMoved = false;
   /** PostgreSQL: what this session alone sees, by upstream. */
-  readonly #views = new Map<string, OwnView>();
-  /** Where the state was told last. */
-  #at: string;
+  readonly #views: OwnViews;
   namesVersion = 0;
   /** By the upstream that is pinned (null: none): a transaction's begin and end must not cost a key. */
   #caches = new Map<string | null, DecisionCache>();
@@ -93,7 +94,7 @@ export class LiveSession implements GateSession {
     this.id = opening.id;
     // One of a database's upstreams always exists: the configuration is refused otherwise.
     this.home = opening.database.upstreams[0]!.name;
-    this.#at = this.home;
+    this.#views = new OwnViews(opening.database, this.home, state.catalogs, state.now);
     const { limits } = state.config;
     this.limits = {
       messageBytesMax: limits.message_bytes_max,
@@ -122,13 +123,7 @@ export class LiveSession implements GateSession {
   }
 
   target(upstream: string): UpstreamTarget {
-    return this.#upstream(upstream);
-  }
-
-  #upstream(name: string): Upstream {
-    const found = this.#opening.database.upstreams.find((candidate) => candidate.name === name);
-    if (!found) throw new Error(`${name} is not an upstream of ${this.#opening.database.name}`);
-    return found;
+    return upstreamOf(this.#opening.database, upstream);
   }
 
   refreshed(session: SessionState): void {
@@ -137,42 +132,18 @@ export class LiveSession implements GateSession {
     this.#caches.clear();
     this.namesVersion++;
     if (upstream === undefined) return;
-    this.#at = upstream;
-    this.#viewOf(upstream).refreshed(session);
-  }
-
-  #viewOf(upstream: string): OwnView {
-    let view = this.#views.get(upstream);
-    if (!view) {
-      view = new OwnView(this.#upstream(upstream), this.state.catalogs, this.state.now);
-      this.#views.set(upstream, view);
-    }
-    return view;
-  }
-
-  /** The view that texts are decided with now; null: what all sessions see. */
-  #ownView(): OwnView | null {
-    if (this.#views.size === 0) return null;
-    const here = this.#views.get(this.#pinned ?? this.#at);
-    if (here?.needed) return here;
-    if (this.#pinned !== null) return null;
-    for (const view of this.#views.values()) if (view.needed) return view;
-    return null;
+    this.#views.refreshed(upstream, session);
   }
 
   /** DDL went through: nobody's catalog of the upstream counts any more, once others can see it. */
   catalogChanged(upstream: string): void {
     const postgres = this.#opening.database.protocol === 'postgres';
     if (!postgres || this.#pinned === null) this.state.catalogs.markStale(upstream);
-    if (postgres) this.#viewOf(upstream).moved = true;
+    if (postgres) this.#views.of(upstream).moved = true;
   }
 
   get lacksCatalog(): boolean {
-    const view = this.#ownView();
-    if (view === null || view.blocked || view.catalog !== null || view.upstream.name !== this.#at)
-      return false;
-    view.asked();
-    return true;
+    return this.#views.lack(this.#pinned);
   }
 
   pinned(upstream: string | null): void {
@@ -203,7 +174,7 @@ export class LiveSession implements GateSession {
 
   /** Why a text that names something can't be decided yet, or in this transaction; null: it can. */
   #unready(text: string): Refused | null {
-    const view = this.#ownView();
+    const view = this.#views.active(this.#pinned);
     if (view === null || (!view.blocked && view.catalog !== null)) return null;
     const known = this.state.catalogs.last(view.upstream);
     const { protocol } = this.#opening.database;
@@ -239,8 +210,7 @@ export class LiveSession implements GateSession {
     if (this.#closed) return;
     this.#closed = true;
     this.state.sessions.delete(this.id);
-    for (const view of this.#views.values())
-      if (view.moved) this.state.catalogs.markStale(view.upstream.name);
+    this.#views.end();
     const { audit } = this.state;
     audit.defer(audit.template({ ...this.#common(), event: 'session.closed' }), this.state.now(), {
       duration_us: Math.round((this.state.now() - this.#open.openedAt) * 1000),
@@ -252,7 +222,7 @@ export class LiveSession implements GateSession {
     let templates = this.#templates.get(decided);
     if (!templates) {
       if (this.#templates.size >= templatesMax) this.#templates.clear();
-      templates = this.#makeTemplates(decided);
+      templates = makeTemplates(this.state.audit, this.#common(), this.#opening.principal.groups, decided);
       this.#templates.set(decided, templates);
     }
     return templates;
@@ -261,7 +231,7 @@ export class LiveSession implements GateSession {
   #decide(text: string): DecidedText | null {
     const { state } = this;
     const { protocol } = this.#opening.database;
-    const view = this.#ownView();
+    const view = this.#views.active(this.#pinned);
     const catalog = view?.catalog;
     if (view && catalog) {
       const cache = view.cache(state.policy, state.config.limits.cached_statements_max);
@@ -334,7 +304,7 @@ export class LiveSession implements GateSession {
     phase: 'query' | 'prepare',
   ): Admission | Promise<Admission> {
     if (!decided.allowed && decided.statements.some(isUnknownName)) {
-      const view = this.#ownView();
+      const view = this.#views.active(this.#pinned);
       if (view === null) return this.#admitAfterUnknownName(decided, text);
       if (view.forgetForUnknownName()) return this.#unready(text) ?? this.#answer(decided, text, phase);
     }
@@ -367,7 +337,12 @@ export class LiveSession implements GateSession {
 
   /** Journals the decision, then hands it out. */
   #answer(decided: DecidedText, text: string, _phase: 'query' | 'prepare'): Admission {
-    const drift = decided.allowed ? this.#driftIn(decided) : null;
+    const outdated =
+      readsTemporary(decided) &&
+      this.#views
+        .get(decided.route.name)
+        ?.isOutdated(this.state.policy, this.#opening.principal, this.#opening.database.name);
+    const drift = decided.allowed ? driftIn(decided, outdated === true, this.#catalogMoved) : null;
     if (drift) return this.#refuseUnanalyzed(drift, shapeOf(decided));
     const { state } = this;
     const firstId = this.#nextStatement;
@@ -396,7 +371,7 @@ export class LiveSession implements GateSession {
     if (this.#opening.database.protocol === 'mysql') {
       if (decided.ddl && this.#pinned !== null) this.#catalogMoved = true;
     } else {
-      const view = this.#viewOf(decided.route.name);
+      const view = this.#views.of(decided.route.name);
       if (decided.settles || view.needed) view.admitted(decided, state.policy);
     }
     return new AdmittedText(this, decided, text, firstId, at);
@@ -404,34 +379,6 @@ export class LiveSession implements GateSession {
 
   statementId(number: number): string {
     return `${this.id}-${number}`;
-  }
-
-  /** Within one text or one transaction, names may come to mean something that the catalog does not know yet. */
-  #driftIn(decided: DecidedText): Because | null {
-    const { statements } = decided;
-    for (let i = 1; i < statements.length; i++) {
-      const earlier = statements.slice(0, i).some(changesMeaning);
-      if (earlier && !isSessionOnly(statements[i]!)) {
-        return sessionDrift(
-          'a statement earlier in the same text changes the catalog or what names mean',
-          'send the statements one by one',
-        );
-      }
-    }
-    const view = readsTemporary(decided) ? this.#views.get(decided.route.name) : undefined;
-    if (view?.isOutdated(this.state.policy, this.#opening.principal, this.#opening.database.name)) {
-      return sessionDrift(
-        "the policy has changed for tables that the session's temporary tables were filled from",
-        'DISCARD TEMP, or drop the temporary tables, and fill them again',
-      );
-    }
-    if (this.#catalogMoved && (decided.masks.size > 0 || decided.blanks)) {
-      return sessionDrift(
-        'the open transaction has changed the catalog, and the statement reads a table with masked columns',
-        'commit first',
-      );
-    }
-    return null;
   }
 
   async #admitAfterReading(
@@ -512,73 +459,4 @@ export class LiveSession implements GateSession {
       gateway_region: this.state.config.region,
     } as const;
   }
-
-  #makeTemplates(decided: DecidedText): TextTemplates {
-    const { audit } = this.state;
-    const common = this.#common();
-    const { groups } = this.#opening.principal;
-    const decidedTemplates: EventTemplate[] = [];
-    const completed: EventTemplate[] = [];
-    decided.statements.forEach((statement, index) => {
-      const decision = decided.decisions[index]!;
-      const because = becauseOf(decision);
-      const route = decision.effect === 'allow' ? decided.route : null;
-      const facts = {
-        ...common,
-        ...(route ? { upstream: route.name, upstream_region: route.region } : {}),
-        statement_kind: statement.kind === 'analyzed' ? statement.statementKind : 'opaque',
-        shape: statement.shape,
-      };
-      decidedTemplates.push(
-        audit.template({
-          ...facts,
-          event: 'statement.decided',
-          groups,
-          roles: decision.roles,
-          tables: decision.tables,
-          data_regions: [...new Set([...decision.regionsRead, ...decision.regionsWritten])],
-          decision: decided.allowed ? 'allow' : 'refuse',
-          reasons: decided.allowed || decision.effect !== 'allow' ? because.reasons : ['ok'],
-          rules: because.rules,
-          policy_version: decision.policyVersion,
-          masked_columns:
-            decision.effect === 'allow'
-              ? [...decision.masks, ...decision.blanked].map(
-                  (mask) => `${mask.schema}.${mask.table}.${mask.column}`,
-                )
-              : [],
-        }),
-      );
-      completed.push(audit.template({ ...facts, event: 'statement.completed' }));
-    });
-    return { decided: decidedTemplates, completed };
-  }
-}
-
-function isUnknownName(statement: DecidedText['statements'][number]): boolean {
-  return statement.kind === 'opaque' && statement.reason === 'unknown_name';
-}
-
-function isSessionOnly(statement: DecidedText['statements'][number]): boolean {
-  return (
-    statement.kind === 'analyzed' &&
-    (statement.statementKind === 'set' ||
-      statement.statementKind === 'transaction' ||
-      statement.statementKind === 'ddl')
-  );
-}
-
-/** Which tables the statements name, and how they use them. */
-function tablesOf(decided: DecidedText): string {
-  return JSON.stringify(
-    decided.statements.map((statement) =>
-      statement.kind === 'analyzed'
-        ? statement.tables.map(({ schema, table, reads, writes }) => [schema, table, reads, writes])
-        : null,
-    ),
-  );
-}
-
-function shapeOf(decided: DecidedText): string {
-  return decided.statements.map((statement) => statement.shape).join('; ');
 }
