@@ -59,9 +59,10 @@ export function blankUses(
       // A COPY's own column list leaves no room for another.
       if (span === null || span.columns !== undefined || writes || viaView)
         return { ...untouched, obstacle: obstacleIn(play, viaView) };
-      const { start, end, aliased } = span;
       // What closes off the rows that a restriction leaves out has nothing to close off here.
-      const whole = { start, end, aliased, schema: play.schema, table: play.table, predicate: 'true' };
+      const { fence: _fence, columns: _columns, ...place } = span;
+      const { start } = place;
+      const whole = { ...place, schema: play.schema, table: play.table, predicate: 'true' };
       rewrites.set(start, { ...(rewrites.get(start) ?? whole), columns });
     }
     blanked.push(...own);

@@ -90,6 +90,8 @@ export interface Rewrite {
   readonly table: string;
   /** As in `TableSpan`. */
   readonly fence?: string;
+  /** As in `TableSpan`: replaced by a space. */
+  readonly qualifiers?: readonly { readonly start: number; readonly end: number }[];
   /** SQL of the engine's own dialect, made of the policy's literals; safe to splice. */
   readonly predicate: string;
   /** Every column of the table in order; missing: all of them as they are. */

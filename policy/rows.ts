@@ -55,6 +55,7 @@ export function rewriteRows(
         end: use.span.end,
         aliased: use.span.aliased,
         ...(use.span.fence === undefined ? {} : { fence: use.span.fence }),
+        ...(use.span.qualifiers === undefined ? {} : { qualifiers: use.span.qualifiers }),
         schema: play.schema,
         table: play.table,
         predicate,

@@ -2,7 +2,8 @@
 
 /** Replaces each span by `(SELECT * FROM <schema>.<table> WHERE <predicate>)`, with ` AS <table>` when no alias
  *  follows in the text. Where `columns` are given they stand in place of the `*`, blank ones as a NULL of their own
- *  type. A `fence` closes the subquery. Offsets are UTF-16; spans must not overlap (throws RangeError: a caller's defect). */
+ *  type. A `fence` closes the subquery. Each of the `qualifiers` becomes a space. Offsets are UTF-16; spans must not
+ *  overlap (throws RangeError: a caller's defect). */
 export function applyRewrites(
   text: string,
   rewrites: readonly {
@@ -10,6 +11,7 @@ export function applyRewrites(
     readonly end: number;
     readonly aliased: boolean;
     readonly fence?: string;
+    readonly qualifiers?: readonly { readonly start: number; readonly end: number }[];
     readonly schema: string;
     readonly table: string;
     readonly predicate: string;
@@ -17,12 +19,23 @@ export function applyRewrites(
   }[],
   quote: (identifier: string) => string,
 ): string {
-  const ordered = [...rewrites].sort((a, b) => a.start - b.start);
+  const ordered: { start: number; end: number; by?: (typeof rewrites)[number] }[] = rewrites.flatMap((by) => [
+    { start: by.start, end: by.end, by },
+    ...(by.qualifiers ?? []),
+  ]);
+  ordered.sort((a, b) => a.start - b.start);
   let out = '';
   let at = 0;
-  for (const { start, end, aliased, schema, table, predicate, columns, fence = '' } of ordered) {
+  for (const { start, end, by } of ordered) {
     if (start < at || end <= start || end > text.length)
       throw new RangeError('rewrites overlap or leave the text');
+    if (by === undefined) {
+      // What stands before may end in a letter of its own.
+      out += `${text.slice(at, start)} `;
+      at = end;
+      continue;
+    }
+    const { aliased, schema, table, predicate, columns, fence = '' } = by;
     // `FROMt` and `fromcustomers` can't come out of this: a parenthesis needs no space before it, a name behind it does.
     const alias = aliased ? '' : ` AS ${quote(table)}`;
     const gap = /^[\s,;)]|^$/.test(text.slice(end, end + 1)) ? '' : ' ';

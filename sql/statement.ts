@@ -63,6 +63,9 @@ export interface TableSpan {
   /** What has to close the replacement, so that the engine can't evaluate the statement's own conditions on rows that
    *  the replacement leaves out: an error or a delay would tell of them. Missing: nothing here could tell. */
   readonly fence?: string;
+  /** Where the text names a column or row of this reference by its schema as well: the schema's name with its dot. A
+   *  subquery has no schema, so these go when it comes. Missing: none. */
+  readonly qualifiers?: readonly { readonly start: number; readonly end: number }[];
   /** COPY: what stands for the reference has these columns alone, in this order. */
   readonly columns?: readonly string[];
 }

@@ -2,7 +2,7 @@
 import type { A_Indirection, FuncCall, Node, SubLink, TypeCast, WindowDef } from 'libpg-query';
 import type { CatalogFunction } from '../catalog.ts';
 import type { Clause } from '../statement.ts';
-import { trustOf } from './functions.ts';
+import { isShipped, trustOf } from './functions.ts';
 import {
   type Column,
   constant,
@@ -13,7 +13,7 @@ import {
   type Value,
   type Walk,
 } from './model.ts';
-import { columnOf, findRelation, reference, rowReference, wholeRow } from './names.ts';
+import { byItsSchema, columnOf, findRelation, reference, rowReference, wholeRow } from './names.ts';
 import {
   type Body,
   check,
@@ -204,6 +204,7 @@ function starAsRow(walk: Walk, qualifier: readonly Node[], place: Place, locatio
   );
   if (!relation || names.length > 2)
     throw new Unanswerable('unknown_name', `missing FROM-clause entry for table "${names.at(-1)}"`, location);
+  if (names.length > 1) byItsSchema(walk, place.scope, relation, names[0]!, false, location);
   return wholeRow(walk, relation);
 }
 
@@ -219,7 +220,7 @@ function typeCast(walk: Walk, cast: TypeCast, place: Place, clause: Clause): Val
 function indirection(walk: Walk, node: A_Indirection, place: Place, clause: Clause): Value {
   check('A_Indirection', node);
   const steps = node.indirection ?? [];
-  const row = rowOf(place, node.arg!);
+  const row = rowOf(walk, place, node.arg!);
   const field = stringOf(steps[0]);
   if (row && field !== null) {
     const column = columnOf(walk, row, field, steps.length === 1 ? clause : below(clause));
@@ -240,12 +241,16 @@ function subscripts(walk: Walk, steps: readonly Node[], place: Place, clause: Cl
 }
 
 /** The relation behind `(t)`, `(s.t)` or `(t.*)`. */
-export function rowOf(place: Place, node: Node): ReturnType<typeof rowReference> {
+export function rowOf(walk: Walk, place: Place, node: Node): ReturnType<typeof rowReference> {
   if (!('ColumnRef' in node)) return null;
   const all = node.ColumnRef.fields ?? [];
   const fields = all.length === 2 && 'A_Star' in all[1]! ? all.slice(0, 1) : all;
   if (fields.some((field) => stringOf(field) === null)) return null;
-  return rowReference(place.scope, stringsOf(fields), node.ColumnRef.location);
+  const { location } = node.ColumnRef;
+  const names = stringsOf(fields);
+  const row = rowReference(place.scope, names, location);
+  if (row && names.length > 1) byItsSchema(walk, place.scope, row, names[0]!, true, location);
+  return row;
 }
 
 /** Neither functions nor operators are looked for in the temporary schema. */
@@ -271,7 +276,7 @@ export function overloadsOf(
 
 /** Notes a call. An overload of a user's may be the one that is meant: then it is the one that counts. */
 export function noteCall(walk: Walk, overloads: readonly CatalogFunction[]): void {
-  const foreign = overloads.filter((fn) => !fn.builtin || fn.schema !== 'pg_catalog');
+  const foreign = overloads.filter((fn) => !isShipped(fn));
   for (const fn of foreign.length > 0 ? foreign : [overloads[0]!])
     walk.record.calls({ schema: fn.schema, name: fn.name, trust: trustOf(overloads) });
 }

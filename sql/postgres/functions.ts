@@ -82,10 +82,19 @@ const safe = words(`
 const reader =
   /^(pg_ls_|pg_read_|pg_stat_|pg_logical_slot_peek_|pg_get_|pg_control_|pg_show_|lo_get|loread|currtid)/;
 
+/** What information_schema's views are made with, from array and type to position and length. */
+const isSchemaHelper = (fn: CatalogFunction): boolean =>
+  fn.schema === 'information_schema' && fn.name.startsWith('_pg_');
+
+/** The engine's own, of a kind that is known here. */
+export function isShipped(fn: CatalogFunction): boolean {
+  return fn.builtin && (fn.schema === 'pg_catalog' || isSchemaHelper(fn));
+}
+
 /** What a call of one of these overloads may do. Several overloads: the strictest answer. */
 export function trustOf(overloads: readonly CatalogFunction[]): FunctionUse['trust'] {
-  if (overloads.length === 0 || overloads.some((fn) => !fn.builtin || fn.schema !== 'pg_catalog'))
-    return 'unknown';
+  if (overloads.length === 0 || !overloads.every(isShipped)) return 'unknown';
+  if (overloads.every(isSchemaHelper)) return 'safe';
   const name = overloads[0]!.name;
   if (sqlText.has(name)) return 'sql_text';
   if (sideEffect.has(name)) return 'side_effect';
@@ -97,7 +106,7 @@ export function trustOf(overloads: readonly CatalogFunction[]): FunctionUse['tru
 
 /** Result columns of shipped functions that return rows, where FROM shows more than one column or its own names. */
 const resultColumns: ReadonlyMap<string, readonly string[]> = new Map(
-  `aclexplode:grantor,grantee,privilege_type,is_grantable json_array_elements:value json_array_elements_text:value
+  `_pg_expandarray:x,n aclexplode:grantor,grantee,privilege_type,is_grantable json_array_elements:value json_array_elements_text:value
   json_each:key,value json_each_text:key,value jsonb_array_elements:value jsonb_array_elements_text:value
   jsonb_each:key,value jsonb_each_text:key,value pg_available_extensions:name,default_version,comment
   pg_available_extension_versions:name,version,superuser,trusted,relocatable,schema,requires,comment
@@ -129,8 +138,7 @@ const recordFunction =
 
 /** The columns that a call in FROM has: their names, or 'one' (named after the function), or null (can't be told). */
 export function columnsOf(overloads: readonly CatalogFunction[]): readonly string[] | 'one' | null {
-  if (overloads.length === 0 || overloads.some((fn) => !fn.builtin || fn.schema !== 'pg_catalog'))
-    return null;
+  if (overloads.length === 0 || !overloads.every(isShipped)) return null;
   const name = overloads[0]!.name;
   const named = resultColumns.get(name);
   if (named) return named;

@@ -54,7 +54,7 @@ export interface OpenTableUse {
   readonly system: boolean;
   readonly view: boolean;
   readonly viaView: boolean;
-  span: TableSpan | null;
+  span: (Omit<TableSpan, 'qualifiers'> & { qualifiers?: { start: number; end: number }[] }) | null;
 }
 
 /** A name in FROM and what it stands for. */
@@ -120,7 +120,9 @@ export function eitherOf(values: readonly Value[]): Value {
   return {
     sources,
     direct: values.every((value) => value.direct),
-    ...(values.some((value) => value.mixed || value.sources.length !== sources.length) ? { mixed: true } : {}),
+    ...(values.some((value) => value.mixed || value.sources.length !== sources.length)
+      ? { mixed: true }
+      : {}),
   };
 }
 
@@ -152,6 +154,8 @@ export class StatementRecord {
   readonly #refs = new Map<string, ColumnRef>();
   readonly #uses = new Map<ColumnRef, Set<Clause>>();
   readonly #seen = new Set<string>();
+  /** Where a schema's name was noted as a qualifier: a reference may be walked more than once. */
+  readonly qualifiersAt = new Set<number>();
   /** Table uses by tree node: a recursive query's arm is walked more than once. */
   readonly byNode = new Map<object, OpenTableUse>();
   /** Views that were followed: their columns, and the uses of the tables behind them. */

@@ -18,6 +18,42 @@ function pin(relation: Relation): void {
   if (relation.use) relation.use.span = null;
 }
 
+/**
+ * A reference to a relation, or to a column of it, that names its schema as well. A subquery in the table's place has no
+ * schema: the word is noted, to be dropped with it, when the rest of the reference still means the same.
+ */
+export function byItsSchema(
+  walk: Walk,
+  scope: Scope,
+  relation: Relation,
+  schema: string,
+  asRow: boolean,
+  location?: number,
+): void {
+  const { use } = relation;
+  if (!use?.span) return;
+  const span = location === undefined ? null : (walk.text?.firstWordSpan(location, schema) ?? null);
+  if (span === null || !findsAlone(scope, relation, asRow)) {
+    use.span = null;
+    return;
+  }
+  if (walk.record.qualifiersAt.has(span.start)) return;
+  walk.record.qualifiersAt.add(span.start);
+  use.span.qualifiers ??= [];
+  use.span.qualifiers.push({ ...span });
+}
+
+/** Whether the relation's bare name finds it and nothing else: as a row, no column may have the name either. */
+function findsAlone(scope: Scope, relation: Relation, asRow: boolean): boolean {
+  let found: readonly Relation[] = [];
+  for (let level: Scope | null = scope; level; level = level.parent) {
+    if (asRow && level.columns.some(({ column }) => column.name === relation.name)) return false;
+    if (asRow && level.relations.some(({ rest }) => rest !== null)) return false;
+    if (found.length === 0) found = level.relations.filter(({ name }) => name === relation.name);
+  }
+  return found.length === 1 && found[0] === relation;
+}
+
 function markRead(relation: Relation | null): void {
   if (relation?.use) relation.use.reads = true;
 }
@@ -173,12 +209,12 @@ export function reference(
   if (!relation) {
     const row = schema === null ? rowReference(scope, fields, location) : null;
     if (row) {
-      pin(row);
+      byItsSchema(walk, scope, row, fields[0]!, true, location);
       return wholeRow(walk, row);
     }
     throw new Unanswerable('unknown_name', `missing FROM-clause entry for table "${table}"`, location);
   }
-  if (schema !== null) pin(relation);
+  if (schema !== null) byItsSchema(walk, scope, relation, schema, false, location);
   const column = columnOf(walk, relation, name, clause, location);
   if (column) return column;
   throw new Unanswerable('unknown_name', `column ${table}.${name} does not exist`, location);

@@ -14,7 +14,7 @@ import {
   type WithQuery,
   type WithScope,
 } from './model.ts';
-import { allColumns, findRelation, starColumns } from './names.ts';
+import { allColumns, byItsSchema, findRelation, starColumns } from './names.ts';
 import { outputName } from './output-name.ts';
 import { renamed } from './relations.ts';
 import { type Body, check, open, stringOf, stringsOf, unsupported } from './tree.ts';
@@ -114,7 +114,8 @@ function starOf(walk: Walk, value: Node, place: Place): readonly Column[] | null
       throw unsupported('a column name with a database in front', value.ColumnRef.location);
     const relation = findRelation(place.scope, names.length === 2 ? names[0]! : null, names.at(-1)!);
     if (relation) {
-      if (names.length === 2 && relation.use) relation.use.span = null;
+      if (names.length === 2)
+        byItsSchema(walk, place.scope, relation, names[0]!, false, value.ColumnRef.location);
       return starColumns(walk, relation);
     }
     const { location } = value.ColumnRef;
@@ -124,7 +125,7 @@ function starOf(walk: Walk, value: Node, place: Place): readonly Column[] | null
   check('A_Indirection', value.A_Indirection);
   const steps = value.A_Indirection.indirection ?? [];
   if (!('A_Star' in steps.at(-1)!)) return null;
-  const row = steps.length === 1 ? rowOf(place, value.A_Indirection.arg!) : null;
+  const row = steps.length === 1 ? rowOf(walk, place, value.A_Indirection.arg!) : null;
   if (row) return starColumns(walk, row);
   const arg = value.A_Indirection.arg!;
   const inner: Node = steps.length === 1 ? arg : { A_Indirection: { arg, indirection: steps.slice(0, -1) } };

@@ -60,15 +60,8 @@ export class SourceText {
     const { text } = this;
     const start = this.offset(byte);
     let at = start;
-    let end: number;
     for (;;) {
-      const code = text.charCodeAt(at);
-      if (code === 0x22) end = skipQuotedIdentifier(text, at);
-      else if (startsIdentifier(code)) {
-        end = skipIdentifier(text, at);
-        // U&"..." may have a UESCAPE behind it.
-        if (text.charCodeAt(end) === 0x26 && end === at + 1) return null;
-      } else return null;
+      let end = plainWordEnd(text, at);
       if (end < 0) return null;
       const next = skipBlank(text, end);
       if (text.charCodeAt(next) !== 0x2e) {
@@ -78,6 +71,30 @@ export class SourceText {
       at = skipBlank(text, next + 1);
     }
   }
+
+  /** The UTF-16 span of the first word of a dotted name that begins at a byte offset, its dot included. Null when it
+   *  isn't written plainly there, or isn't `word`. */
+  firstWordSpan(byte: number, word: string): { readonly start: number; readonly end: number } | null {
+    const { text } = this;
+    const start = this.offset(byte);
+    const end = plainWordEnd(text, start);
+    if (end < 0) return null;
+    const written = text.slice(start, end);
+    const name = written.startsWith('"') ? written.slice(1, -1).replaceAll('""', '"') : written;
+    if (name !== word && written.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) !== word) return null;
+    const dot = skipBlank(text, end);
+    return text.charCodeAt(dot) === 0x2e ? { start, end: dot + 1 } : null;
+  }
+}
+
+/** The offset behind the identifier at `at`; -1 when none is written plainly there. */
+function plainWordEnd(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code === 0x22) return skipQuotedIdentifier(text, at);
+  if (!startsIdentifier(code)) return -1;
+  const end = skipIdentifier(text, at);
+  // U&"..." may have a UESCAPE behind it.
+  return text.charCodeAt(end) === 0x26 && end === at + 1 ? -1 : end;
 }
 
 function offsetsOf(text: string): Uint32Array {

@@ -96,6 +96,40 @@ test('rows of another region do not exist for a role that may not read it', asyn
   await client.end();
 });
 
+test('columns and rows named with their schema, as an ORM writes them', async () => {
+  const client = await connect('ana');
+  const prisma = `SELECT "public"."customers"."id", "public"."customers"."email", "public"."customers"."region"::text
+    FROM "public"."customers" WHERE ("public"."customers"."id" > $1 AND 1=1)
+    ORDER BY "public"."customers"."id" ASC LIMIT $2 OFFSET $3`;
+  const { rows } = await client.query({ name: 's0', text: prisma, values: [0, 500, 0] });
+  assert.equal(rows.length, await world_count('customers', "region = 'eu'"));
+  for (const { email, region } of rows) {
+    assert.match(email, /^.\*\*\*@[\w.-]+$/);
+    assert.equal(region, 'eu');
+  }
+  const counted = `SELECT o.id FROM orders o JOIN public.customers ON public.customers.id = o.customer_id
+    WHERE EXISTS (SELECT 1 FROM orders i WHERE i.customer_id = public.customers.id)`;
+  assert.ok((await client.query(counted)).rows.length > 0);
+  const whole = await client.query('SELECT public.customers.* FROM public.customers');
+  assert.equal(whole.rows.length, rows.length);
+  assertMasked(whole.rows);
+  assert.equal(
+    (await client.query('SELECT (public.customers).region FROM public.customers')).rows[0].region,
+    'eu',
+  );
+  await client.end();
+});
+
+test("keys as a driver's metadata asks for them", async () => {
+  const client = await connect('ana');
+  const { rows } =
+    await client.query(`SELECT a.attname, (i.keys).n AS key_seq FROM pg_catalog.pg_attribute a JOIN
+    (SELECT indrelid, information_schema._pg_expandarray(indkey) AS keys FROM pg_catalog.pg_index WHERE indisprimary) i
+    ON a.attnum = (i.keys).x AND a.attrelid = i.indrelid WHERE a.attrelid = 'customers'::regclass`);
+  assert.deepEqual(rows, [{ attname: 'id', key_seq: 1 }]);
+  await client.end();
+});
+
 async function world_count(table: string, where: string): Promise<number> {
   const { shopEu } = world;
   const admin = new pg.Client({

@@ -200,6 +200,8 @@ describe('functions', () => {
     ['select pg_terminate_backend(1)', 'pg_terminate_backend:side_effect'],
     ['select some_new_function()', 'some_new_function:side_effect'],
     ["select nextval('x'), random(), pg_sleep(1)", 'nextval:safe', 'random:safe', 'pg_sleep:safe'],
+    ["select (information_schema._pg_expandarray('{1}'::int[])).n", '_pg_expandarray:safe'],
+    ['select information_schema._pg_mine(1)', '_pg_mine:unknown'],
     ['select mine(1)', 'mine:unknown'],
     ['select * from mine(1)', 'mine:unknown'],
     ["select md5('x')", 'md5:unknown'],

@@ -108,6 +108,10 @@ const own = (schema: string, name: string): CatalogFunction => ({
   builtin: false,
   returnsSet: true,
 });
+functions.push(
+  { ...own('information_schema', '_pg_expandarray'), oid: 101, builtin: true },
+  own('information_schema', '_pg_mine'),
+);
 functions.push(own('public', 'mine'), own('public', 'md5'), own('tools', 'upper'));
 // An operator of somebody's, and a domain whose CHECK calls a function of somebody's.
 functions.push(own('public', '|||'), own('tools', '='), own('public', 'leaky:cast'));
