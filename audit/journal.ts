@@ -36,7 +36,8 @@ export interface RunningAuditLog extends AuditLog {
   lag(): number;
 }
 
-const pauseMs = 20;
+/** The store may follow this far behind: larger batches cost it half as much a row. `settle` does not wait for it. */
+const pauseMs = 200;
 const stopMs = 10_000;
 /** Deferred lines that go out before their time. */
 const deferBytes = 64 * 1024;
