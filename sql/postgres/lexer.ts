@@ -138,6 +138,11 @@ export function skipDollarQuoted(text: string, at: number): number {
 /** The offset behind a number at `at`, negative when the notation needs PostgreSQL 16, 0 when it is no number. */
 export function skipNumber(text: string, at: number): number {
   let i = at;
+  while (isDigit(text.charCodeAt(i))) i++;
+  const behind = text.charCodeAt(i);
+  // Most are plain integers. `_` begins an identifier as well.
+  if (i > at && behind !== 0x2e && (i === text.length || !startsIdentifier(behind))) return i;
+  i = at;
   let modern = false;
   const radix = text.charCodeAt(at + 1) | 0x20;
   if (text.charCodeAt(at) === 0x30 && (radix === 0x78 || radix === 0x6f || radix === 0x62)) {
