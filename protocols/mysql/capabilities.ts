@@ -17,9 +17,11 @@ export const capability = {
   PLUGIN_AUTH: 0x80000,
   CONNECT_ATTRS: 0x100000,
   PLUGIN_AUTH_LENENC_CLIENT_DATA: 0x200000,
+  DEPRECATE_EOF: 0x1000000,
 } as const;
 
-/** Flags that change what travels after sign-in: what the client negotiated is asked of the upstream, no more. */
+/** Flags that change what travels after sign-in: what the client negotiated is asked of the upstream, no more. An upstream
+ *  without DEPRECATE_EOF will do, see `ResultEnds`. */
 export const relayedCapabilities =
   capability.FOUND_ROWS |
   capability.LONG_FLAG |
@@ -27,14 +29,15 @@ export const relayedCapabilities =
   capability.TRANSACTIONS |
   capability.MULTI_STATEMENTS |
   capability.MULTI_RESULTS |
-  capability.PS_MULTI_RESULTS;
+  capability.PS_MULTI_RESULTS |
+  capability.DEPRECATE_EOF;
 
 /** Without these the other side is too old to talk to. */
 export const neededCapabilities =
   capability.PROTOCOL_41 | capability.SECURE_CONNECTION | capability.PLUGIN_AUTH;
 
 /** What a client is offered, TLS apart. Not on offer: compression, LOCAL INFILE, query attributes, session
- *  tracking, DEPRECATE_EOF, IGNORE_SPACE (it changes what a text means). */
+ *  tracking, IGNORE_SPACE (it changes what a text means). */
 export const offeredCapabilities =
   capability.LONG_PASSWORD |
   capability.CONNECT_WITH_DB |

@@ -4,11 +4,12 @@
  */
 import type { Socket } from 'node:net';
 import type { UpstreamTarget } from '../gate.ts';
-import { serverStatus } from './capabilities.ts';
+import { capability, serverStatus } from './capabilities.ts';
 import { command, quoteName, textCommand } from './client-messages.ts';
 import { encodePacket } from './framing.ts';
 import { Relay } from './relay.ts';
 import type { Finished, Request } from './requests.ts';
+import type { ResultEnds } from './result-ends.ts';
 import { endGently } from './socket-ends.ts';
 import type { UpstreamConnection } from './upstream.ts';
 
@@ -51,9 +52,11 @@ export class Link {
   #internal: { resolve(finished: Finished): void; reject(error: Error): void } | null = null;
   #over = false;
 
+  /** @param capabilities what the client negotiated */
   constructor(
     target: UpstreamTarget,
     connection: UpstreamConnection,
+    capabilities: number,
     owner: LinkOwner,
     payloadBytesMax: number,
   ) {
@@ -63,7 +66,7 @@ export class Link {
     this.status = connection.status;
     this.#owner = owner;
     this.#socket = connection.socket;
-    this.#relay = new Relay(payloadBytesMax);
+    this.#relay = new Relay(payloadBytesMax, resultEnds(capabilities, connection.capabilities));
     this.#socket.on('data', this.#onData);
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('close', () => this.#fail(new Error('closed by the upstream')));
@@ -209,6 +212,11 @@ export class Link {
     this.#owner.failed(this, error);
     this.#relay.abandon('2013');
   }
+}
+
+function resultEnds(client: number, upstream: number): ResultEnds {
+  if (!(client & capability.DEPRECATE_EOF)) return 'eof';
+  return upstream & capability.DEPRECATE_EOF ? 'ok' : 'eof_to_ok';
 }
 
 /** Modes that change how a text is cut into tokens, or what an expression means. */

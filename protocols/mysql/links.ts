@@ -65,7 +65,8 @@ export class Links {
   async #connect(name: UpstreamName): Promise<Link> {
     const target = this.#gate.target(name);
     const connection = await connectUpstream(target, this.#capabilities, connectTimeoutMs, this.#signal);
-    const link = new Link(target, connection, this.#owner, this.#gate.limits.messageBytesMax);
+    const { messageBytesMax } = this.#gate.limits;
+    const link = new Link(target, connection, this.#capabilities, this.#owner, messageBytesMax);
     try {
       await link.pin();
       for (const text of this.#settings) await link.query(text);

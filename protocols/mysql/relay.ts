@@ -11,6 +11,7 @@ import { encodePacket, PacketFramer, type PacketSink, packetBytesMax, physicalPa
 import { MaskedRows } from './masked-rows.ts';
 import { Outbox } from './outbox.ts';
 import { Breach, type Finished, type Request } from './requests.ts';
+import { isResultEnd, type ResultEnds, readResultEnd, resultEndFor } from './result-ends.ts';
 import {
   type PrepareOk,
   readColumn,
@@ -21,7 +22,6 @@ import {
   readOk,
   readPrepareOk,
   readTextRow,
-  silencedEof,
   silencedOk,
 } from './server-messages.ts';
 
@@ -44,6 +44,7 @@ export class Relay implements PacketSink {
   /** Set when a request has ended; the owner takes it and sets it back to null. */
   finished: Finished | null = null;
   readonly #framer: PacketFramer;
+  readonly #ends: ResultEnds;
   readonly #held = new Outbox();
   readonly #masked = new MaskedRows();
   #heldBytes = 0;
@@ -64,7 +65,8 @@ export class Relay implements PacketSink {
   #internalRows: (string | null)[][] = [];
 
   /** @param payloadBytesMax the largest packet that is read whole (a masked row, metadata). */
-  constructor(payloadBytesMax: number) {
+  constructor(payloadBytesMax: number, ends: ResultEnds) {
+    this.#ends = ends;
     this.#framer = new PacketFramer(this, payloadBytesMax);
   }
 
@@ -131,7 +133,7 @@ export class Relay implements PacketSink {
       return true;
     }
     if (length === 0) throw new ProtocolError('a row without a byte');
-    if (first === 0xff || (first === 0xfe && length < 9)) return true;
+    if (first === 0xff || isResultEnd(this.#ends, length, first)) return true;
     this.#resultRows += 1;
     return this.#plan !== null || this.#shift !== 0 || this.#request.kind === 'internal';
   }
@@ -183,8 +185,9 @@ export class Relay implements PacketSink {
       this.#resultEnd(ok.status, buffer, start, end, sequence, silenced);
       return;
     }
-    if (first === 0xfe && payload.length === 5 && kind === 'plain') {
-      this.#resultEnd(readEofStatus(payload), buffer, start, end, sequence, null);
+    if (first === 0xfe && kind === 'plain') {
+      const status = readResultEnd(this.#ends, payload);
+      this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, false));
       return;
     }
     if (first === 0xfb) throw new Breach('the upstream asked for a local file', null);
@@ -204,7 +207,9 @@ export class Relay implements PacketSink {
       this.#columns.push(readColumn(buffer.subarray(start, end), format));
     }
     this.#hold(buffer, start, end, sequence);
-    if (--this.#left === 0) this.#state = 'columns_end';
+    if (--this.#left > 0) return;
+    if (this.#ends !== 'ok') this.#state = 'columns_end';
+    else if (this.#beginRows()) this.#releaseHeld(sequence + 1);
   }
 
   #columnsEnd(buffer: Buffer, start: number, end: number, sequence: number): void {
@@ -215,15 +220,25 @@ export class Relay implements PacketSink {
     }
     const status = readEofStatus(payload);
     if (status & serverStatus.CURSOR_EXISTS) throw new ProtocolError('a cursor that was not asked for');
+    if (!this.#beginRows()) return;
+    if (this.#ends === 'eof_to_ok') this.#shift = (this.#shift - 1) & 0xff;
+    else {
+      const silenced = resultEndFor(this.#ends, payload, this.#silent);
+      if (silenced === null) this.#hold(buffer, start, end, sequence);
+      else this.#push(this.#held, silenced, sequence);
+    }
+    this.#releaseHeld(sequence + 1);
+  }
+
+  /** The metadata is complete; false when no client waits for it. */
+  #beginRows(): boolean {
     this.#state = 'rows';
     if (this.#request.kind === 'internal') {
       this.#held.clear();
-      return;
+      return false;
     }
     this.#choosePlan();
-    if (this.#silent) this.#push(this.#held, silencedEof(payload), sequence);
-    else this.#hold(buffer, start, end, sequence);
-    this.#releaseHeld(sequence + 1);
+    return true;
   }
 
   #choosePlan(): void {
@@ -247,12 +262,11 @@ export class Relay implements PacketSink {
       this.#error(buffer, start, end, sequence);
       return;
     }
-    if (first === 0xfe && length < 9) {
+    if (first === 0xfe && isResultEnd(this.#ends, length, first)) {
       this.#masked.flush(this.outbox);
       const payload = buffer.subarray(start, end);
-      const status = readEofStatus(payload);
-      const silenced = this.#silent ? silencedEof(payload) : null;
-      this.#resultEnd(status, buffer, start, end, sequence, silenced);
+      const status = readResultEnd(this.#ends, payload);
+      this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, this.#silent));
       return;
     }
     if (this.#request.kind === 'internal') {
@@ -292,15 +306,15 @@ export class Relay implements PacketSink {
   }
 
   #preparedDefinition(buffer: Buffer, start: number, end: number, sequence: number): void {
-    if (this.#left > 0) this.#left -= 1;
-    else {
-      readEofStatus(buffer.subarray(start, end));
-      this.#emit(this.outbox, buffer, start, end, sequence);
-      if (this.#state === 'prepared_parameters') this.#preparedColumns();
-      else this.#finish(null, null, []);
-      return;
-    }
-    this.#emit(this.outbox, buffer, start, end, sequence);
+    const isDefinition = this.#left > 0;
+    if (isDefinition) this.#left -= 1;
+    else readEofStatus(buffer.subarray(start, end));
+    if (isDefinition || this.#ends === 'eof') this.#emit(this.outbox, buffer, start, end, sequence);
+    else this.#shift = (this.#shift - 1) & 0xff;
+    // Behind the last definition stands an EOF_Packet, or nothing.
+    if (isDefinition && (this.#left > 0 || this.#ends !== 'ok')) return;
+    if (this.#state === 'prepared_parameters') this.#preparedColumns();
+    else this.#finish(null, null, []);
   }
 
   #preparedColumns(): void {
@@ -407,6 +421,7 @@ export class Relay implements PacketSink {
 
   /** Appends another payload (shorter than a physical packet) under the packet's number. */
   #push(target: Outbox, payload: Buffer, sequence: number): void {
+    if (this.#request.kind === 'internal') return;
     target.push(encodePacket(payload, (sequence + this.#shift) & 0xff));
     if (target === this.outbox) this.#next = sequence + this.#shift + 1;
   }

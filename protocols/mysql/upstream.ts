@@ -28,6 +28,8 @@ export interface UpstreamConnection {
   readonly serverVersion: string;
   readonly connectionId: number;
   readonly status: number;
+  /** What was agreed upon. */
+  readonly capabilities: number;
 }
 
 /** The upstream can't be used. The text is for the log: a client hears only that it can't be reached. */
@@ -38,7 +40,7 @@ class UpstreamRefused extends Error {
 const handshakeBytesMax = 256 * 1024;
 
 /**
- * @param capabilities relayed flags that have to be in force on the connection
+ * @param capabilities relayed flags that have to be in force on the connection; DEPRECATE_EOF if it can be had
  * @throws UpstreamRefused, ProtocolError, AuthenticationRefused, or the socket's own error
  */
 export async function connectUpstream(
@@ -72,7 +74,8 @@ export async function connectUpstream(
     const withTls = target.tls.mode === 'disable' ? agreed : agreed | capability.SSL;
     const status = await signIn(dialogue, target, greeting, withTls, channel, sequence);
     const { serverVersion, connectionId } = greeting;
-    return { socket, rest: dialogue.release(), serverVersion, connectionId, status };
+    const rest = dialogue.release();
+    return { socket, rest, serverVersion, connectionId, status, capabilities: agreed };
   } catch (error) {
     socket.on('error', () => {});
     socket.destroy();
@@ -107,7 +110,9 @@ export async function killQuery(
 }
 
 function agree(greeting: Greeting, capabilities: number): number {
-  const wanted = capabilities | neededCapabilities | capability.CONNECT_WITH_DB;
+  const optional = capabilities & greeting.capabilities & capability.DEPRECATE_EOF;
+  const wanted =
+    (capabilities & ~capability.DEPRECATE_EOF) | optional | neededCapabilities | capability.CONNECT_WITH_DB;
   if ((greeting.capabilities & wanted) !== wanted) {
     throw new UpstreamRefused('the upstream lacks a capability that the client was promised');
   }

@@ -43,17 +43,23 @@ export function textRowPayload(values: readonly (string | null)[]): Buffer {
   return writer.finish();
 }
 
-/** A whole text result: count, definitions, EOF, rows, EOF. */
+/** The OK_Packet that ends rows under DEPRECATE_EOF. */
+export function okEndPayload(status: number, warnings = 5): Buffer {
+  return new ByteWriter().uint8(0xfe).uint8(0).uint8(0).uint16Le(status).uint16Le(warnings).finish();
+}
+
+/** A whole text result: count, definitions, EOF, rows, EOF; with `ends` `ok` as under DEPRECATE_EOF. */
 export function resultPayloads(
   columns: readonly string[],
   rows: readonly (readonly (string | null)[])[],
   status = 2,
+  ends: 'eof' | 'ok' = 'eof',
 ): Buffer[] {
   return [
     Buffer.from([columns.length]),
     ...columns.map((name) => columnPayload(name)),
-    eofPayload(status & ~8),
+    ...(ends === 'ok' ? [] : [eofPayload(status & ~8)]),
     ...rows.map(textRowPayload),
-    eofPayload(status),
+    ends === 'ok' ? okEndPayload(status) : eofPayload(status),
   ];
 }

@@ -9,12 +9,14 @@ import { encodePacket } from '../../protocols/mysql/framing.ts';
 import { writeLengthBytes } from '../../protocols/mysql/length-encoded.ts';
 import { Relay } from '../../protocols/mysql/relay.ts';
 import { Breach, type Finished, type Request } from '../../protocols/mysql/requests.ts';
+import type { ResultEnds } from '../../protocols/mysql/result-ends.ts';
 import { RowWriter } from '../../protocols/mysql/values.ts';
 import {
   columnPayload,
   cut,
   eofPayload,
   numbered,
+  okEndPayload,
   okPayload,
   resultPayloads,
   textRowPayload,
@@ -54,8 +56,9 @@ function run(
   request: Request,
   chunks: readonly Buffer[],
   received = 0,
+  ends: ResultEnds = 'eof',
 ): { out: Buffer; finished: Finished | null } {
-  const relay = new Relay(64 * 1024 * 1024);
+  const relay = new Relay(64 * 1024 * 1024, ends);
   relay.begin(request, 0, received);
   const out: Buffer[] = [];
   for (const chunk of chunks) {
@@ -78,22 +81,23 @@ const results = fc
       }),
     ),
   );
+const endings = fc.constantFrom<ResultEnds>('eof', 'ok', 'eof_to_ok');
 const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 30 });
 
 test('the same bytes for the client however the response is cut, masked where the plan says so', () => {
   fc.assert(
-    fc.property(results, sizes, fc.boolean(), ([columns, rows], lengths, shifted) => {
-      const wire = numbered(resultPayloads(columns, rows));
+    fc.property(results, sizes, fc.boolean(), endings, ([columns, rows], lengths, shifted, ends) => {
+      const wire = numbered(resultPayloads(columns, rows, 2, ends === 'ok' ? 'ok' : 'eof'));
       const received = shifted ? 2 : 0;
-      const { out, finished } = run(query(leave().admitted), cut(wire, lengths), received);
+      const { out, finished } = run(query(leave().admitted), cut(wire, lengths), received, ends);
       const shown = rows.map((row) =>
         row.map((value, index) => (columns[index] === 'email' && value !== null ? '***' : value)),
       );
-      const payloads = resultPayloads(columns, shown);
+      const payloads = resultPayloads(columns, shown, 2, ends === 'eof' ? 'eof' : 'ok');
       if (columns.includes('email')) {
         // Warnings are counted no more, once rows are masked.
-        payloads[columns.length + 1]?.writeUInt16LE(0, 1);
-        payloads.at(-1)?.writeUInt16LE(0, 1);
+        if (ends === 'eof') payloads[columns.length + 1]?.writeUInt16LE(0, 1);
+        payloads.at(-1)?.writeUInt16LE(0, ends === 'eof' ? 1 : 5);
       }
       assert.ok(out.equals(numbered(payloads, 1 + received)));
       assert.equal(finished?.status, 2);
@@ -104,7 +108,7 @@ test('the same bytes for the client however the response is cut, masked where th
 
 test('what is not masked goes through as the chunks that came', () => {
   const wire = numbered(resultPayloads(['id'], [['1'], ['2'], ['3']]));
-  const relay = new Relay(1024);
+  const relay = new Relay(1024, 'eof');
   relay.begin(query(leave().admitted), 0, 0);
   relay.feed(wire);
   const parts = relay.outbox.take();
@@ -126,11 +130,11 @@ test('any bytes end in a response, a ProtocolError or a Breach', () => {
     }),
   );
   fc.assert(
-    fc.property(kinds, bytes, sizes, (kind, stream, lengths) => {
+    fc.property(kinds, bytes, sizes, endings, (kind, stream, lengths, ends) => {
       const { admitted } = leave();
       const request = { kind, admitted, settles: false, clientId: 1 } as Request;
       try {
-        run(request, cut(Buffer.from(stream), lengths));
+        run(request, cut(Buffer.from(stream), lengths), 0, ends);
       } catch (error) {
         assert.ok(error instanceof ProtocolError || error instanceof Breach, String(error));
       }
@@ -193,7 +197,7 @@ test('a refused plan delivers nothing, and its error has the number that the res
     hint: '',
     position: null,
   } as const;
-  const relay = new Relay(1024);
+  const relay = new Relay(1024, 'eof');
   relay.begin(query(leave({ plan: () => refused }).admitted), 0, 0);
   assert.throws(() => relay.feed(numbered(resultPayloads(['id'], [['1']]))), Breach);
   assert.equal(relay.outbox.take().length, 0);
@@ -230,7 +234,7 @@ test('a row that shrinks from several packets to one renumbers what follows', ()
 
 test('an abandoned statement is completed once, with what was delivered', () => {
   const { admitted, told } = leave();
-  const relay = new Relay(1024);
+  const relay = new Relay(1024, 'eof');
   relay.begin(query(admitted), 0, 0);
   relay.feed(numbered(resultPayloads(['id'], [['1'], ['2']]).slice(0, -1)));
   relay.abandon('2013');
@@ -286,6 +290,67 @@ test('prepared statements: ids are ours, definitions pass', () => {
   ]);
   assert.ok(out.equals(numbered([prepareOk(7), ...rest])));
   assert.equal(finished?.prepared?.statementId, 99);
+});
+
+test('under DEPRECATE_EOF a row may be long enough to begin as an end does', () => {
+  const long = 'x'.repeat(0x1000000);
+  for (const ends of ['ok', 'eof_to_ok'] as const) {
+    const from = resultPayloads(['id'], [[long], ['b']], 2, ends === 'ok' ? 'ok' : 'eof');
+    const longAt = ends === 'ok' ? 2 : 3;
+    const wire = (payloads: Buffer[], at: number): Buffer =>
+      Buffer.concat(
+        payloads.map((payload, index) => encodePacket(payload, index <= at ? index + 1 : index + 2)),
+      );
+    const { out, finished } = run(query(leave().admitted), cut(wire(from, longAt), [1 << 20]), 0, ends);
+    assert.ok(out.equals(wire(resultPayloads(['id'], [[long], ['b']], 2, 'ok'), 2)));
+    assert.equal(finished?.error, null);
+  }
+});
+
+test('several results and an error, with ends translated', () => {
+  const first = (ends: 'eof' | 'ok'): Buffer[] => resultPayloads(['id'], [['1']], 2 | 8, ends);
+  const error = new ByteWriter().uint8(0xff).uint16Le(1054).string('#42S22no').finish();
+  const second = [Buffer.from([1]), columnPayload('id')];
+  const row = textRowPayload(['2']);
+  const wire = numbered([...first('eof'), okPayload(2 | 8), ...second, eofPayload(2), row, error]);
+  const { out, finished } = run(query(leave({ statements: 3 }).admitted), [wire], 0, 'eof_to_ok');
+  assert.ok(out.equals(numbered([...first('ok'), okPayload(2 | 8), ...second, row, error])));
+  assert.equal(finished?.nextSequence, 10);
+});
+
+test('definitions of a prepared statement, with ends left out', () => {
+  for (const [parameters, columns] of [
+    [0, 0],
+    [2, 0],
+    [0, 1],
+    [1, 2],
+  ] as const) {
+    const ok = new ByteWriter().uint8(0).uint32Le(7).uint16Le(columns).uint16Le(parameters).zeros(3).finish();
+    const definitions = (count: number): Buffer[] => Array.from({ length: count }, () => columnPayload('id'));
+    const end = (count: number): Buffer[] => (count > 0 ? [eofPayload(2)] : []);
+    const inParts = [
+      ok,
+      ...definitions(parameters),
+      ...end(parameters),
+      ...definitions(columns),
+      ...end(columns),
+    ];
+    const bare = numbered([ok, ...definitions(parameters), ...definitions(columns)]);
+    for (const ends of ['ok', 'eof_to_ok'] as const) {
+      const { admitted } = leave();
+      const wire = ends === 'ok' ? Buffer.from(bare) : numbered(inParts);
+      const { out, finished } = run({ kind: 'prepare', admitted, clientId: 7 }, [wire], 0, ends);
+      assert.ok(out.equals(bare));
+      assert.equal(finished?.error, null);
+    }
+  }
+});
+
+test("what answers COM_SET_OPTION is an end in the client's form", () => {
+  const plain: Request = { kind: 'plain' };
+  assert.ok(run(plain, [numbered([eofPayload(2)])]).out.equals(numbered([eofPayload(2)])));
+  assert.ok(run(plain, [numbered([okEndPayload(2)])], 0, 'ok').out.equals(numbered([okEndPayload(2)])));
+  assert.ok(run(plain, [numbered([eofPayload(2)])], 0, 'eof_to_ok').out.equals(numbered([okEndPayload(2)])));
 });
 
 test('rows of another shape than their columns are malformed', () => {
