@@ -39,3 +39,18 @@ function isSessionOnly(statement: DecidedText['statements'][number]): boolean {
       statement.statementKind === 'ddl')
   );
 }
+
+export const snapshotTooOld: Because = sessionDrift(
+  "others have changed the catalog since the open transaction's snapshot, so names can't be resolved in it",
+  'end the transaction and begin again',
+);
+
+export const catalogToRead: Because = sessionDrift(
+  "the session's own catalog has to be read first",
+  'try again',
+);
+
+export const catalogUnreadable: Because = sessionDrift(
+  "the upstream's catalog can't be read just now, so names can't be resolved",
+  'try again later',
+);

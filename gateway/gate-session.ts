@@ -15,7 +15,7 @@ import type { Catalog } from '../sql/catalog.ts';
 import { AdmittedText } from './admitted-text.ts';
 import type { Database } from './config.ts';
 import { type Asker, type DecidedText, DecisionCache } from './decide-text.ts';
-import { driftIn } from './drift.ts';
+import { catalogToRead, catalogUnreadable, driftIn, snapshotTooOld } from './drift.ts';
 import { namesTemporary, type OwnView, readsTemporary } from './own-view.ts';
 import { OwnViews, upstreamOf } from './own-views.ts';
 import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
@@ -180,18 +180,11 @@ export class LiveSession implements GateSession {
     const { protocol } = this.#opening.database;
     if (known && this.state.decider.namesNothing(protocol, text, known)) return null;
     if (view.blocked) {
-      return this.#refuseUnanalyzed(
-        sessionDrift(
-          "others have changed the catalog since the open transaction's snapshot, so names can't be resolved in it",
-          'end the transaction and begin again',
-        ),
-        '?',
-      );
+      return this.#refuseUnanalyzed(snapshotTooOld, '?');
     }
     view.asked();
-    const because = sessionDrift("the session's own catalog has to be read first", 'try again');
     return {
-      ...refusedBy(because, null, this.statementId(this.#nextStatement)),
+      ...refusedBy(catalogToRead, null, this.statementId(this.#nextStatement)),
       lacksCatalog: view.upstream.name,
     };
   }
@@ -391,21 +384,12 @@ export class LiveSession implements GateSession {
     try {
       await this.state.decider.prepareCatalogs(this.#asker());
     } catch {
-      return this.#refuseUnanalyzed(
-        sessionDrift(
-          "the upstream's catalog can't be read just now, so names can't be resolved",
-          'try again later',
-        ),
-        '?',
-      );
+      return this.#refuseUnanalyzed(catalogUnreadable, '?');
     }
     signal.throwIfAborted();
     const decided = this.#decide(text);
     if (!decided) {
-      return this.#refuseUnanalyzed(
-        sessionDrift('the catalog of the upstream of this statement can not be read', 'try again later'),
-        '?',
-      );
+      return this.#refuseUnanalyzed(catalogUnreadable, '?');
     }
     return prepared
       ? this.#readmitDecided(prepared, decided, bound)
