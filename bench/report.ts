@@ -7,6 +7,9 @@ export interface RateRow {
   readonly direct: number;
   readonly pgBouncer: number | null;
   readonly gateway: number;
+  /** Medians of the ratios within each rotation: what slows the machine for a while slows all of one rotation. */
+  readonly toDirect: number;
+  readonly toPgBouncer: number | null;
   /** Median of pgbench's average latency, in milliseconds. */
   readonly latencyMs: { readonly direct: number; readonly gateway: number };
 }
@@ -55,7 +58,7 @@ ${rates
   .map(
     (row) =>
       `| ${row.mode} | ${row.clients} | ${whole(row.direct)} | ${row.pgBouncer === null ? 'not installed' : whole(row.pgBouncer)} | ${whole(row.gateway)} | ` +
-      `${ratio(row.gateway, row.direct)} | ${ratio(row.gateway, row.pgBouncer)} | ${(row.latencyMs.gateway - row.latencyMs.direct).toFixed(3)} ms |`,
+      `${row.toDirect.toFixed(2)} | ${row.toPgBouncer?.toFixed(2) ?? ''} | ${(row.latencyMs.gateway - row.latencyMs.direct).toFixed(3)} ms |`,
   )
   .join('\n')}
 
@@ -63,14 +66,10 @@ ${whole(setting.streamRows)} rows of five columns, streamed to psql: medians of 
 
 | path | seconds | times direct |
 |---|---|---|
-${streams.map((row) => `| ${row.what} | ${row.seconds.toFixed(2)} | ${ratio(row.seconds, first)} |`).join('\n')}
+${streams.map((row) => `| ${row.what} | ${row.seconds.toFixed(2)} | ${(row.seconds / first).toFixed(2)} |`).join('\n')}
 `;
 }
 
 function whole(value: number): string {
   return Math.round(value).toLocaleString('en-US');
-}
-
-function ratio(value: number, base: number | null): string {
-  return base === null ? '' : (value / base).toFixed(2);
 }

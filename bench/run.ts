@@ -26,6 +26,11 @@ for (const mode of ['simple', 'extended', 'prepared'] satisfies QueryMode[]) {
   for (const clients of [1, 16]) {
     const found = await inRotation(measured, (path) => selectOnly(path, mode, clients, seconds));
     const rate = (path: Path) => median(found.get(path)!.map((run: Rate) => run.transactionsPerSecond));
+    const gatewayRuns = found.get(paths.gateway)!;
+    const inEach = (path: Path) =>
+      median(
+        found.get(path)!.map((run, i) => gatewayRuns[i]!.transactionsPerSecond / run.transactionsPerSecond),
+      );
     const latencyMs = (path: Path) => median(found.get(path)!.map((run: Rate) => run.latencyMs));
     rates.push({
       mode,
@@ -33,6 +38,8 @@ for (const mode of ['simple', 'extended', 'prepared'] satisfies QueryMode[]) {
       direct: rate(paths.direct),
       pgBouncer: paths.pgBouncer === null ? null : rate(paths.pgBouncer),
       gateway: rate(paths.gateway),
+      toDirect: inEach(paths.direct),
+      toPgBouncer: paths.pgBouncer === null ? null : inEach(paths.pgBouncer),
       latencyMs: { direct: latencyMs(paths.direct), gateway: latencyMs(paths.gateway) },
     });
     process.stderr.write(`${mode}, ${clients}: ${JSON.stringify(rates.at(-1))}\n`);
