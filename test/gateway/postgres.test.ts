@@ -242,8 +242,8 @@ test('a guess beside a hashed column is not hashed with the same key', async () 
   }
   const both = 'SELECT ssn FROM customers WHERE id = 1 UNION ALL SELECT ssn FROM customers WHERE id = 1';
   const { rows } = await client.query({ text: both, rowMode: 'array' });
-  assert.equal(rows[0][0], rows[1][0]);
-  assert.match(rows[0][0], /^[0-9a-f]{16,64}$/);
+  assert.equal(rows[0]![0], rows[1]![0]);
+  assert.match(rows[0]![0], /^[0-9a-f]{16,64}$/);
   await client.end();
 });
 
