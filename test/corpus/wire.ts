@@ -110,6 +110,8 @@ export function comparable(answer: Answer): string {
       if (frame[0] !== 0x45) return frame.toString('latin1');
       const fields = fieldsOf(frame);
       fields.set('D', (fields.get('D') ?? '').replace(/decision: \S+/, 'decision'));
+      // The number of a session's temporary schema is whichever was free.
+      for (const [key, text] of fields) fields.set(key, text.replace(/pg_temp_\d+/g, 'pg_temp'));
       return JSON.stringify([...fields]).replace(/corpus_[ab]/g, 'corpus');
     })
     .join('\n');
