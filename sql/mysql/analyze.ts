@@ -1,7 +1,8 @@
 /** The entry for MySQL and MariaDB: text in, statements out, each either understood in full or opaque. Never throws. */
 import type { Analysis, Analyzer } from '../analyzer.ts';
 import type { Catalog, NameScope } from '../catalog.ts';
-import type { Opaque, Statement } from '../statement.ts';
+import type { Opaque, Statement, TableUse } from '../statement.ts';
+import { runs, withCommentsRead } from './comments.ts';
 import { Cursor } from './cursor.ts';
 import { analyzeDdl, analyzeMaintenance, ddlWords, maintenanceWords } from './ddl.ts';
 import { analyzeDelete, analyzeInsert, analyzeUpdate } from './dml.ts';
@@ -41,26 +42,28 @@ function analyze(text: string, catalog: Catalog, names: NameScope): Analysis {
 }
 
 function analyzeText(text: string, catalog: Catalog, names: NameScope, outermost: boolean): Analysis {
-  const { tokens, error } = lex(text);
+  const { tokens: lexed, error } = lex(text);
   if (error) {
     const reason = error.problem === 'parentheses nested too deeply' ? 'unsupported' : 'syntax';
     return { shape: '?', statements: [opaque('?', reason, error.problem, error.at)] };
   }
-  const parsed = tokens.reduce((sum, token) => sum + (token.upper === ')' ? 1 : token.end - token.start), 0);
-  if (parsed > parsedLengthMax || tokens.length > tokensMax)
+  const parsed = lexed.reduce((sum, token) => sum + (token.upper === ')' ? 1 : token.end - token.start), 0);
+  if (parsed > parsedLengthMax || lexed.length > tokensMax)
     return { shape: '?', statements: [opaque('?', 'too_long', 'the text is too long', null)] };
-  const only = tokens[0];
+  const only = lexed[0];
   if (
     outermost &&
     only?.kind === 'executable_comment' &&
-    tokens.slice(1).every((token) => token.upper === ';')
+    lexed.slice(1).every((token) => token.upper === ';')
   ) {
     return unwrap(text, only, catalog, names);
   }
+  const comments = lexed.filter((token) => token.kind === 'executable_comment');
+  const tokens = outermost ? withCommentsRead(text, lexed, catalog) : lexed;
   const shape = shapeOf(text) ?? '?';
   let path = names;
   const statements = splitStatements(tokens).map((statement) => {
-    const analyzed = analyzeStatement(text, statement, catalog, path, outermost);
+    const analyzed = analyzeStatement(text, statement, catalog, path, outermost ? comments : null);
     if (analyzed.kind === 'analyzed') {
       for (const effect of analyzed.effects)
         if (effect.kind === 'use_database') path = { path: [effect.database] };
@@ -73,34 +76,33 @@ function analyzeText(text: string, catalog: Catalog, names: NameScope, outermost
 /** A text that is one executable comment means its content, or nothing, by the server's version. */
 function unwrap(text: string, token: Token, catalog: Catalog, names: NameScope): Analysis {
   const { version, mariaOnly, body } = executableContent(text.slice(token.start + 2, token.end - 2));
-  const server = catalog.serverVersion;
-  const skipped =
-    (mariaOnly && !catalog.isMariaDb) ||
-    version > server ||
-    (catalog.isMariaDb && !mariaOnly && version >= 50700 && version <= 99999);
-  return skipped ? { shape: '', statements: [] } : analyzeText(body, catalog, names, false);
+  return runs(catalog, version, mariaOnly)
+    ? analyzeText(body, catalog, names, false)
+    : { shape: '', statements: [] };
 }
 
+/** `comments`: the executable ones of the text; null when the text is the content of one. */
 function analyzeStatement(
   text: string,
   tokens: readonly Token[],
   catalog: Catalog,
   names: NameScope,
-  spans: boolean,
+  comments: readonly Token[] | null,
 ): Statement {
   const first = tokens[0];
   const last = tokens[tokens.length - 1];
   const shape = shapeOf(text.slice(first?.start ?? 0, last?.end ?? 0)) ?? '?';
   const work = new Work(text, catalog, names);
   try {
-    const { statementKind, outputs, withoutWhere } = dispatch(
-      work,
-      new Cursor(withoutIdleComments(text, tokens)),
-    );
+    const { statementKind, outputs, withoutWhere } = dispatch(work, new Cursor(tokens));
     const { facts } = work;
     // offsets inside an unwrapped comment are not offsets in the client's text
-    const tables =
-      facts.namesDatabase || !spans ? facts.tables.map((use) => ({ ...use, span: null })) : facts.tables;
+    const spanned = ({ span }: TableUse): boolean =>
+      span !== null &&
+      comments !== null &&
+      !facts.namesDatabase &&
+      !comments.some(({ start, end }) => start < span.end && span.start < end);
+    const tables = facts.tables.map((use) => (spanned(use) ? use : { ...use, span: null }));
     return {
       kind: 'analyzed',
       shape,
@@ -118,25 +120,6 @@ function analyzeStatement(
     if (cause instanceof Unsupported) return opaque(shape, cause.reason, cause.message, cause.at);
     return opaque(shape, 'unsupported', 'the statement could not be analyzed', null);
   }
-}
-
-/** By first word: executable comments in it that change neither what is read nor who sees it, whether the server runs them or not. */
-const idleComments: Readonly<Record<string, readonly string[]>> = {
-  SELECT: ['SQL_NO_CACHE', 'SQL_CACHE'],
-  LOCK: ['LOCAL'],
-  SHOW: ['GLOBAL'],
-  START: ['WITH CONSISTENT SNAPSHOT'],
-};
-
-/** mysqldump writes them. Any other executable comment stays, to be refused. */
-function withoutIdleComments(text: string, tokens: readonly Token[]): readonly Token[] {
-  if (!tokens.some((token) => token.kind === 'executable_comment')) return tokens;
-  const idle = idleComments[tokens[0]?.upper ?? ''] ?? [];
-  return tokens.filter(
-    ({ kind, start, end }) =>
-      kind !== 'executable_comment' ||
-      !idle.includes(executableContent(text.slice(start + 2, end - 2)).body.toUpperCase()),
-  );
 }
 
 function dispatch(work: Work, cursor: Cursor): Draft {

@@ -3,6 +3,7 @@
  * Placeholders: string `'?'`, number `?`, hex and bit `0x?`, a prepared statement's parameter `:?` (the lexer
  * refuses a bare colon, so no text can spell it). Identifiers and keywords stay as written; comments become a space.
  */
+import { shapeOfComment } from './comments.ts';
 import { Scanner } from './lexer.ts';
 
 function needsNoSpace(shape: string): boolean {
@@ -11,7 +12,7 @@ function needsNoSpace(shape: string): boolean {
 
 /**
  * The shape of the whole text, or of the part between two offsets of token boundaries; null when the lexer can't get
- * through, or meets an executable comment (whether the server runs it depends on more than the shape).
+ * through, or meets an executable comment with more in it than words (one with words alone stands in the shape as written).
  */
 export function shapeOf(text: string): string | null {
   if (text.includes('\u0000')) return null;
@@ -27,7 +28,6 @@ export function shapeOf(text: string): string | null {
   let foldedTo = -1;
   while (scanner.next()) {
     const { kind, start, end } = scanner;
-    if (kind === 'executable_comment') return null;
     const before = shape.length;
     if (scanner.spaced && !needsNoSpace(shape)) shape += ' ';
     switch (kind) {
@@ -78,7 +78,9 @@ export function shapeOf(text: string): string | null {
         continue;
       }
       default: {
-        const word = text.slice(start, end);
+        const word =
+          kind === 'executable_comment' ? shapeOfComment(text.slice(start, end)) : text.slice(start, end);
+        if (word === null) return null;
         if (tupleStart >= 0) simple = false;
         else {
           expectTuple = (word.length === 6 || word.length === 5) && /^values?$/i.test(word);

@@ -34,6 +34,18 @@ test('no shape for what the lexer can not get through', () => {
     assert.equal(analyzer.shapeOf(text), null, text);
 });
 
+test('an executable comment stands in the shape as written, unless there is a literal in it', () => {
+  assert.equal(
+    analyzer.shapeOf("SHOW /*!50002 FULL*/ TABLES LIKE 'x'"),
+    "SHOW /*!50002 FULL*/ TABLES LIKE '?'",
+  );
+  assert.notEqual(
+    analyzer.shapeOf('show /*!50002 full*/ tables'),
+    analyzer.shapeOf('show /*!99999 full*/ tables'),
+  );
+  assert.equal(analyzer.shapeOf('select id from t where id = /*!50000 7*/'), null);
+});
+
 test('names, keywords and operators all show in the shape', () => {
   const words = fc.constantFrom(
     'select',
