@@ -139,7 +139,9 @@ function fenced(use: TableUse): TableUse {
 function outputsOf(columns: readonly Column[]): readonly Output[] {
   const positions = !columns.some((column) => column.many);
   return columns.map(({ name, sources, direct, mixed }) =>
-    positions ? { name, sources, direct, ...(mixed ? { mixed } : {}) } : { name, sources: 'unknown', direct: false },
+    positions
+      ? { name, sources, direct, ...(mixed ? { mixed } : {}) }
+      : { name, sources: 'unknown', direct: false },
   );
 }
 
