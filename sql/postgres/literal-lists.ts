@@ -92,7 +92,7 @@ class ItemReader {
 }
 
 /** What repeats the first row of those that begin at `at`, a `(`; null when no second one is like it. */
-export function rowsLikeTheFirst(text: string, at: number): Cut | null {
+function rowsLikeTheFirst(text: string, at: number): Cut | null {
   const items = new ItemReader(text);
   const first: string[] = [];
   let start = -1;
@@ -119,7 +119,7 @@ export function rowsLikeTheFirst(text: string, at: number): Cut | null {
 }
 
 /** What repeats the first item of the list that begins at `at`, a bracket; null when no second one is like it. */
-export function itemsLikeTheFirst(text: string, at: number): Cut | null {
+function itemsLikeTheFirst(text: string, at: number): Cut | null {
   const close = text.charCodeAt(at) === OPEN ? CLOSE : 0x5d;
   const items = new ItemReader(text);
   let first = '';

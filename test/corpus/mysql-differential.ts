@@ -117,7 +117,7 @@ export interface Field {
 }
 
 /** How the server's metadata and the analysis disagree; null when they do not. */
-export function contradicts(sql: string, fields: readonly Field[], catalog: Catalog): string | null {
+function contradicts(sql: string, fields: readonly Field[], catalog: Catalog): string | null {
   const [statement] = analyzer.analyze(sql, catalog, { path: ['corpus_a'] }).statements;
   if (statement?.kind !== 'analyzed') return null;
   const { outputs } = statement;

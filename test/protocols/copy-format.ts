@@ -13,7 +13,7 @@ const letters: Readonly<Record<string, string>> = {
 };
 
 /** One row; binary: with neither header nor trailer. Values are Latin-1 here: what counts is bytes. */
-export function encodeRow(row: Row, copy: Copy): Buffer {
+function encodeRow(row: Row, copy: Copy): Buffer {
   if (copy.format === 'binary') {
     const parts: Buffer[] = [int16(row.length)];
     for (const value of row) parts.push(int32(value?.length ?? -1), value ?? Buffer.alloc(0));
@@ -40,8 +40,8 @@ export function encodeRow(row: Row, copy: Copy): Buffer {
   return Buffer.from(`${fields.join(copy.delimiter)}\n`, 'latin1');
 }
 
-export const binaryHeader = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
-export const binaryTrailer = Buffer.from([0xff, 0xff]);
+const binaryHeader = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
+const binaryTrailer = Buffer.from([0xff, 0xff]);
 
 /** A whole stream. */
 export function encodeStream(rows: readonly Row[], copy: Copy): Buffer {

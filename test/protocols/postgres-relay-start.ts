@@ -3,7 +3,7 @@ import { Relay } from '../../protocols/postgres/relay.ts';
 import { type OpenGateOptions, OpenGateSession } from './postgres-open-gate.ts';
 import { answer } from './postgres-wire.ts';
 
-export class Ends {
+class Ends {
   client: Buffer[] = [];
   upstream: Buffer[] = [];
   switches: { to: string; settings: readonly string[] }[] = [];
