@@ -52,6 +52,7 @@ export const serverStatus = {
   AUTOCOMMIT: 0x0002,
   MORE_RESULTS_EXISTS: 0x0008,
   CURSOR_EXISTS: 0x0040,
+  LAST_ROW_SENT: 0x0080,
 } as const;
 
 /** utf8mb4_general_ci: what Cordon speaks upstream, whatever the client named. */

@@ -12,6 +12,7 @@ export const command = {
   STMT_CLOSE: 0x19,
   STMT_RESET: 0x1a,
   SET_OPTION: 0x1b,
+  STMT_FETCH: 0x1c,
   RESET_CONNECTION: 0x1f,
 } as const;
 
@@ -35,7 +36,6 @@ const refusedCommands: ReadonlyMap<number, string> = new Map([
   [0x13, 'COM_TABLE_DUMP'],
   [0x14, 'COM_CONNECT_OUT'],
   [0x15, 'COM_REGISTER_SLAVE'],
-  [0x1c, 'COM_STMT_FETCH'],
   [0x1d, 'COM_DAEMON'],
   [0x1e, 'COM_BINLOG_DUMP_GTID'],
   [0x20, 'COM_CLONE'],
@@ -58,6 +58,14 @@ export function statementId(payload: Buffer): number {
 export function executeFlags(payload: Buffer): number {
   if (payload.length < 10) throw new ProtocolError('COM_STMT_EXECUTE too short');
   return payload.readUInt8(5);
+}
+
+/** COM_STMT_EXECUTE's flag for a cursor that is read forwards: the only kind there is. */
+export const cursorReadOnly = 1;
+
+/** Checks a COM_STMT_FETCH: a statement id and a number of rows. @throws ProtocolError */
+export function checkFetch(payload: Buffer): void {
+  if (payload.length !== 9) throw new ProtocolError('COM_STMT_FETCH of another length');
 }
 
 /** A command that is a code and a text. */

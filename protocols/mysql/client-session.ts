@@ -8,30 +8,26 @@ import type { Admission, Admitted, Gate, GateSession, Refused, SessionControl } 
 import { type Cancellable, carryOut, ownerOf, readKill, register, unregister } from './cancel.ts';
 import { relayedCapabilities } from './capabilities.ts';
 import {
+  checkFetch,
   command,
   commandName,
+  cursorReadOnly,
   executeFlags,
   quoteName,
   statementId,
   textCommand,
 } from './client-messages.ts';
 import { type Command, CommandQueue, wireOf } from './command-queue.ts';
-import {
-  accessDenied,
-  encodeError,
-  refusal,
-  type ServerError,
-  serverErrors,
-  unknownDatabase,
-} from './errors.ts';
+import { encodeError, refusal, type ServerError, serverErrors, signInFailure } from './errors.ts';
 import { encodePacket, packetBytesMax } from './framing.ts';
 import { encodeOk } from './handshake.ts';
 import type { Link, LinkOwner } from './link.ts';
 import { Links } from './links.ts';
-import { Breach, type Finished, type Request } from './requests.ts';
+import type { Finished, Request } from './requests.ts';
 import type { Arrival } from './sign-in.ts';
 import { endGently, writeAll } from './socket-ends.ts';
 import { PreparedStatements } from './statements.ts';
+import { upstreamFailure } from './upstream-failure.ts';
 
 /** A client that has sent its credentials, from there on. */
 export class ClientSession implements LinkOwner, SessionControl, Cancellable {
@@ -68,9 +64,7 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
     try {
       const signed = await gate.signIn(credentials, this);
       if ('effect' in signed) {
-        if (signed.fault === 'sign_in') this.#fatal(accessDenied(credentials.user));
-        else if (signed.fault === 'database') this.#fatal(unknownDatabase(credentials.database));
-        else this.#fatal(serverErrors.notReachable);
+        this.#fatal(signInFailure(signed.fault, credentials));
         return;
       }
       this.#gate = signed;
@@ -127,14 +121,7 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
     const request = this.#request;
     this.#request = null;
     if (this.#over || request === null) return;
-    if (request.kind === 'prepare' && finished.prepared !== null) {
-      this.#statements.add({
-        clientId: request.clientId,
-        upstream: link.target.name,
-        upstreamId: finished.prepared.statementId,
-        admitted: request.admitted,
-      });
-    }
+    this.#statements.finished(request, finished, link.target.name);
     this.#links?.noteTransaction(link, finished.status);
     if ('settles' in request && request.settles) {
       if (finished.error === null && request.kind === 'query') this.#links?.noteSetting(this.#text);
@@ -195,6 +182,9 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
         case command.STMT_SEND_LONG_DATA:
         case command.STMT_CLOSE:
           this.#tellStatement(payload, next);
+          return;
+        case command.STMT_FETCH:
+          this.#fetch(payload, next);
           return;
         case command.STMT_RESET:
           this.#resetStatement(payload, next);
@@ -276,8 +266,15 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
       this.#answer(serverErrors.unknownStatement);
       return;
     }
-    if (executeFlags(payload) !== 0) {
-      this.#answer(refusal(this.#gateSession.refuseMessage('COM_STMT_EXECUTE with a cursor')));
+    const flags = executeFlags(payload);
+    if (flags !== 0 && flags !== cursorReadOnly) {
+      this.#answer(refusal(this.#gateSession.refuseMessage('COM_STMT_EXECUTE with such a cursor')));
+      return;
+    }
+    this.#statements.endCursor(statement);
+    const cursorFor = flags === 0 ? null : statement.clientId;
+    if (cursorFor !== null && this.#statements.cursors >= this.#gateSession.limits.portalsMax) {
+      this.#answer(serverErrors.tooManyCursors);
       return;
     }
     this.#decide(this.#gateSession.readmit(statement.admitted, this.#ended.signal), (admitted) => {
@@ -292,7 +289,7 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
         return;
       }
       payload.writeUInt32LE(statement.upstreamId, 1);
-      this.#forward(link, { kind: 'execute', admitted, settles: admitted.settles }, next);
+      this.#forward(link, { kind: 'execute', admitted, settles: admitted.settles, cursorFor }, next);
     });
   }
 
@@ -308,8 +305,23 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
     this.#done();
   }
 
+  /** Decided when it was executed; the rows are masked as was planned then. */
+  #fetch(payload: Buffer, next: Command): void {
+    const statement = this.#statements.get(statementId(payload));
+    checkFetch(payload);
+    const link = statement && this.#links?.get(statement.upstream);
+    const cursor = statement && this.#statements.cursor(statement);
+    if (statement === undefined || link === undefined) this.#answer(serverErrors.unknownStatement);
+    else if (cursor === undefined) this.#answer(serverErrors.noCursor);
+    else {
+      payload.writeUInt32LE(statement.upstreamId, 1);
+      this.#forward(link, { kind: 'fetch', cursor, clientId: statement.clientId }, next);
+    }
+  }
+
   #resetStatement(payload: Buffer, next: Command): void {
     const statement = this.#statements.get(statementId(payload));
+    this.#statements.endCursor(statement);
     const link = statement && this.#links?.get(statement.upstream);
     if (statement === undefined || link === undefined) {
       this.#answer(serverErrors.unknownStatement);
@@ -418,6 +430,7 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
     this.#ended.abort();
     unregister(this.#arrival.connectionId);
     this.#links?.end();
+    this.#statements.clear();
     this.#gate?.closed();
     endGently(this.#client);
   }
@@ -433,10 +446,4 @@ export class ClientSession implements LinkOwner, SessionControl, Cancellable {
   get #inTransaction(): boolean {
     return this.#links?.inTransaction ?? false;
   }
-}
-
-function upstreamFailure(error: Error): ServerError {
-  if (error instanceof Breach && error.refused !== null) return refusal(error.refused);
-  const malformed = error instanceof Breach || error instanceof ProtocolError;
-  return malformed ? serverErrors.upstreamMalformed : serverErrors.upstreamLost;
 }

@@ -1,6 +1,6 @@
 /** What Cordon itself says to a MySQL client when something is refused or fails: error numbers, SQLSTATEs and words. */
 import { ByteWriter } from '../bytes.ts';
-import type { Refused } from '../gate.ts';
+import type { Credentials, Refused, SignInRefused } from '../gate.ts';
 import { encodePacket } from './framing.ts';
 
 /** An error as an ERR_Packet carries it: the server's number, the SQLSTATE, one line of text. */
@@ -35,6 +35,8 @@ export const serverErrors = {
   tooLarge: { code: 1153, sqlState: '08S01', message: 'Got a packet bigger than the gateway accepts' },
   outOfOrder: { code: 1156, sqlState: '08S01', message: 'Got packets out of order' },
   unknownStatement: { code: 1243, sqlState: 'HY000', message: 'Unknown prepared statement handler' },
+  noCursor: { code: 1421, sqlState: 'HY000', message: 'The statement has no open cursor' },
+  tooManyCursors: { code: 1105, sqlState: 'HY000', message: 'Too many cursors are open in this session' },
   tooManyStatements: {
     code: 1461,
     sqlState: '42000',
@@ -64,8 +66,13 @@ export function accessDenied(user: string): ServerError {
   return { code: 1045, sqlState: '28000', message: `Access denied for user '${user.slice(0, 80)}'` };
 }
 
-export function unknownDatabase(database: string): ServerError {
+function unknownDatabase(database: string): ServerError {
   return { code: 1049, sqlState: '42000', message: `Unknown database '${database.slice(0, 80)}'` };
+}
+
+export function signInFailure(fault: SignInRefused['fault'], credentials: Credentials): ServerError {
+  if (fault === 'sign_in') return accessDenied(credentials.user);
+  return fault === 'database' ? unknownDatabase(credentials.database) : serverErrors.notReachable;
 }
 
 /** A refusal in one line: MySQL has no fields for detail and hint. */

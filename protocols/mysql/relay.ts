@@ -6,11 +6,12 @@ import type { MaskPlan, ResultColumn } from '../../masking/masker.ts';
 import { ProtocolError } from '../bytes.ts';
 import type { Admitted } from '../gate.ts';
 import { serverStatus } from './capabilities.ts';
+import { Cursor } from './cursors.ts';
 import { encodeErrorPayload, neutralMessage } from './errors.ts';
 import { encodePacket, PacketFramer, type PacketSink, packetBytesMax, physicalPackets } from './framing.ts';
 import { MaskedRows } from './masked-rows.ts';
 import { Outbox } from './outbox.ts';
-import { Breach, type Finished, type Request } from './requests.ts';
+import { asksForCursor, Breach, completeFailed, type Finished, type Request } from './requests.ts';
 import { isResultEnd, type ResultEnds, readResultEnd, resultEndFor } from './result-ends.ts';
 import {
   type PrepareOk,
@@ -54,7 +55,8 @@ export class Relay implements PacketSink {
   #shift = 0;
   #next = 0;
   #left = 0;
-  #columns: ResultColumn[] = [];
+  #columns: readonly ResultColumn[] = [];
+  #described: ResultColumn[] = [];
   #columnCount = 0;
   #plan: MaskPlan | null = null;
   #silent = false;
@@ -62,6 +64,7 @@ export class Relay implements PacketSink {
   #resultRows = 0;
   #resultBytes = 0;
   #prepared: PrepareOk | null = null;
+  #cursor: Cursor | null = null;
   #internalRows: (string | null)[][] = [];
 
   /** @param payloadBytesMax the largest packet that is read whole (a masked row, metadata). */
@@ -102,6 +105,14 @@ export class Relay implements PacketSink {
     this.#silent = 'admitted' in request && request.admitted.watched;
     this.#resultRows = 0;
     this.#resultBytes = 0;
+    this.#cursor = null;
+    if (request.kind !== 'fetch') return;
+    const { cursor } = request;
+    this.#state = 'rows';
+    this.#columns = cursor.columns;
+    this.#plan = cursor.plan;
+    this.#silent = cursor.admitted.watched || cursor.plan !== null;
+    if (cursor.plan !== null) this.#masked.begin();
   }
 
   /**
@@ -121,10 +132,7 @@ export class Relay implements PacketSink {
     if (this.#state === 'idle') return;
     this.#state = 'idle';
     this.#held.clear();
-    const request = this.#request;
-    if ((request.kind === 'query' || request.kind === 'execute') && request.admitted.statements > 0) {
-      request.admitted.completed(this.#index, this.#resultRows, this.#resultBytes, error);
-    }
+    completeFailed(this.#request, this.#index, this.#resultRows, this.#resultBytes, error);
   }
 
   starting(length: number, first: number, _sequence: number): boolean {
@@ -194,7 +202,8 @@ export class Relay implements PacketSink {
     if (kind === 'plain') throw new ProtocolError('a result where none was asked for');
     this.#columnCount = readColumnCount(payload);
     this.#left = this.#columnCount;
-    this.#columns = [];
+    this.#described = [];
+    this.#columns = this.#described;
     this.#heldBytes = 0;
     this.#plan = null;
     this.#state = 'columns';
@@ -204,7 +213,7 @@ export class Relay implements PacketSink {
   #column(buffer: Buffer, start: number, end: number, sequence: number): void {
     if (this.#request.kind !== 'internal') {
       const format = this.#request.kind === 'execute' ? 'binary' : 'text';
-      this.#columns.push(readColumn(buffer.subarray(start, end), format));
+      this.#described.push(readColumn(buffer.subarray(start, end), format));
     }
     this.#hold(buffer, start, end, sequence);
     if (--this.#left > 0) return;
@@ -219,8 +228,13 @@ export class Relay implements PacketSink {
       return;
     }
     const status = readEofStatus(payload);
-    if (status & serverStatus.CURSOR_EXISTS) throw new ProtocolError('a cursor that was not asked for');
     if (!this.#beginRows()) return;
+    if (status & serverStatus.CURSOR_EXISTS) {
+      if (!asksForCursor(this.#request)) throw new ProtocolError('a cursor that was not asked for');
+      this.#releaseHeld(sequence);
+      this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, this.#silent));
+      return;
+    }
     if (this.#ends === 'eof_to_ok') this.#shift = (this.#shift - 1) & 0xff;
     else {
       const silenced = resultEndFor(this.#ends, payload, this.#silent);
@@ -284,7 +298,8 @@ export class Relay implements PacketSink {
     const joined = physicalPackets(end - start);
     // The number of the first physical packet, on either side.
     const number = (sequence + 1 - joined + this.#shift) & 0xff;
-    const columns = this.#request.kind === 'execute' ? this.#columns : null;
+    const { kind } = this.#request;
+    const columns = kind === 'execute' || kind === 'fetch' ? this.#columns : null;
     const length = this.#masked.row(buffer, start, end, columns, plan, number, this.outbox);
     const split = physicalPackets(length);
     this.#resultBytes += length + 4;
@@ -334,14 +349,20 @@ export class Relay implements PacketSink {
   ): void {
     const more = (status & serverStatus.MORE_RESULTS_EXISTS) !== 0;
     const request = this.#request;
-    if (more && (request.kind === 'plain' || request.kind === 'internal')) {
+    if (more && request.kind !== 'query' && request.kind !== 'execute') {
       throw new ProtocolError('more results than were asked for');
+    }
+    if (status & serverStatus.CURSOR_EXISTS && this.#state === 'rows' && asksForCursor(this.#request)) {
+      if (more) throw new ProtocolError('a cursor among several results');
+      this.#cursor = new Cursor((request as { admitted: Admitted }).admitted, this.#columns, this.#plan);
+      this.#cursor.delivered(this.#resultRows, this.#resultBytes);
     }
     const settles = !more && 'settles' in request && request.settles;
     const target = settles ? this.#held : this.outbox;
     if (replacement === null) this.#emit(target, buffer, start, end, sequence);
     else this.#push(target, replacement, sequence);
-    if ('admitted' in request) this.#account(request.admitted, more);
+    if (request.kind === 'fetch') request.cursor.delivered(this.#resultRows, this.#resultBytes);
+    else if ('admitted' in request && this.#cursor === null) this.#account(request.admitted, more);
     this.#state = 'first';
     this.#plan = null;
     if (!more) this.#finish(null, status, this.#held.take());
@@ -374,9 +395,7 @@ export class Relay implements PacketSink {
       const neutral = { code, sqlState, message: neutralMessage(code) };
       this.#push(target, encodeErrorPayload(neutral), sequence);
     } else this.#emit(target, buffer, start, end, sequence);
-    if ((request.kind === 'query' || request.kind === 'execute') && request.admitted.statements > 0) {
-      request.admitted.completed(this.#index, this.#resultRows, this.#resultBytes, String(code));
-    }
+    completeFailed(request, this.#index, this.#resultRows, this.#resultBytes, String(code));
     this.#finish(code, null, this.#held.take());
   }
 
@@ -390,6 +409,7 @@ export class Relay implements PacketSink {
       held,
       nextSequence,
       prepared: this.#prepared,
+      cursor: this.#cursor,
       rows: this.#internalRows,
     };
   }

@@ -1,5 +1,6 @@
 /** What an upstream is asked on a client's behalf, and how that ended: what relay, link and session tell each other. */
 import type { Admitted, Refused } from '../gate.ts';
+import type { Cursor } from './cursors.ts';
 import type { PrepareOk } from './server-messages.ts';
 
 /** What the upstream has been asked. `plain`: answered by OK, EOF or ERR. `internal`: Cordon's own query, no byte of
@@ -10,7 +11,10 @@ export type Request =
       readonly admitted: Admitted;
       /** The end of the response waits until the session's state is known. */
       readonly settles: boolean;
+      /** COM_STMT_EXECUTE asks for a cursor: the client's id of the statement. */
+      readonly cursorFor?: number | null;
     }
+  | { readonly kind: 'fetch'; readonly cursor: Cursor; readonly clientId: number }
   | { readonly kind: 'prepare'; readonly admitted: Admitted; readonly clientId: number }
   | { readonly kind: 'plain' }
   | { readonly kind: 'internal' };
@@ -26,6 +30,8 @@ export interface Finished {
   /** The number that the first held packet has, or that a packet in its place would have. */
   readonly nextSequence: number;
   readonly prepared: PrepareOk | null;
+  /** The cursor that an execution has opened: its rows are still to come. */
+  readonly cursor: Cursor | null;
   /** Rows of an internal query. */
   readonly rows: readonly (readonly (string | null)[])[];
 }
@@ -37,5 +43,25 @@ export class Breach extends Error {
   constructor(message: string, refused: Refused | null) {
     super(message);
     this.refused = refused;
+  }
+}
+
+export function asksForCursor(request: Request): boolean {
+  return request.kind === 'execute' && (request.cursorFor ?? null) !== null;
+}
+
+/** Accounts for a request that failed in statement `index`, after that many rows and bytes of it. */
+export function completeFailed(
+  request: Request,
+  index: number,
+  rows: number,
+  bytes: number,
+  error: string,
+): void {
+  if (request.kind === 'fetch') {
+    request.cursor.delivered(rows, bytes);
+    request.cursor.end(error);
+  } else if ((request.kind === 'query' || request.kind === 'execute') && request.admitted.statements > 0) {
+    request.admitted.completed(index, rows, bytes, error);
   }
 }

@@ -28,6 +28,7 @@ export interface OpenGateOptions {
   readonly secret?: string;
   readonly messageBytesMax?: number;
   readonly preparedMax?: number;
+  readonly portalsMax?: number;
   /** The mask of columns named `email`; by default every value becomes `***`. */
   readonly masker?: Masker;
   /** Answers later, as a gate that has to read a catalog does. */
@@ -63,7 +64,7 @@ export class OpenGate implements Gate {
   }
 
   #session(): GateSession {
-    const { targets, messageBytesMax, preparedMax, slow } = this.options;
+    const { targets, messageBytesMax, preparedMax, portalsMax, slow } = this.options;
     const home = targets[0];
     if (home === undefined) throw new Error('no upstream');
     const later = <T>(value: T): T | Promise<T> =>
@@ -86,7 +87,7 @@ export class OpenGate implements Gate {
       limits: {
         messageBytesMax: messageBytesMax ?? 256 * 1024 * 1024,
         preparedMax: preparedMax ?? 100,
-        portalsMax: 1,
+        portalsMax: portalsMax ?? 10,
       },
       closed: () => {
         this.closed += 1;
