@@ -81,7 +81,7 @@ for (const product of ['mariadb', 'mysql'] as const) {
         ['SELECT name FROM contacts INTO OUTFILE "/tmp/x"', 'channel_refused'],
         ['DELETE FROM contacts WHERE id = 1', 'region_write'],
         ['CREATE TABLE copy_of AS SELECT * FROM contacts', 'statement_kind'],
-        ['SELECT /*!50000 email */ FROM contacts', 'opaque_statement'],
+        ['SELECT /*!50000 UPPER(email) */ FROM contacts', 'masked_use'],
         ["SET sql_mode = 'ANSI_QUOTES'", 'session_drift'],
       ];
       for (const [sql, reason] of cases) {
