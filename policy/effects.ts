@@ -272,13 +272,19 @@ function judgeSetting(
   catalog: Catalog,
 ): Finding | null {
   const variable = effect.name.startsWith('@') && !effect.name.startsWith('@@');
-  // A variable keeps what it is given: constants only.
+  // A variable keeps what it is given: constants and definitions only.
+  const own = new Set(
+    statement.tables.filter(({ system }) => system).map((use) => `${use.schema}.${use.table}`),
+  );
   const carriesData =
-    statement.columns.length > 0 || statement.tables.some((table) => !table.system && table.reads);
+    statement.columns.some((use) => !own.has(`${use.schema}.${use.table}`)) ||
+    statement.tables.some((table) => !table.system && table.reads);
   if (variable && carriesData) {
     return refused(`user variable ${effect.name}`, 'may not be set from a table');
   }
-  if (!carriesData && settingAllowed(catalog.engine, effect.name, effect.value)) return null;
+  // SET STATEMENT has the statement's columns beside its values, which have none.
+  const apart = catalog.engine === 'mysql' && effect.local;
+  if ((apart || !carriesData) && settingAllowed(catalog.engine, effect.name, effect.value)) return null;
   return {
     reason: 'session_drift',
     rule: null,

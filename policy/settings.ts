@@ -132,7 +132,6 @@ const plainModes: ReadonlySet<string> = new Set([
   '',
   'allow_invalid_dates',
   'error_for_division_by_zero',
-  'high_not_precedence',
   'no_auto_create_user',
   'no_auto_value_on_zero',
   'no_dir_in_create',

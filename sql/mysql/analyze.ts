@@ -9,7 +9,7 @@ import { analyzeDelete, analyzeInsert, analyzeUpdate } from './dml.ts';
 import { shapeOf } from './fingerprint.ts';
 import { Unsupported } from './leaves.ts';
 import { executableContent, lex, splitStatements, type Token } from './lexer.ts';
-import { sessionReader } from './session.ts';
+import { analyzeSetStatement, sessionReader } from './session.ts';
 import { analyzeExplain, analyzeShow } from './show.ts';
 import { type Draft, draft, outputsOf, Work } from './work.ts';
 
@@ -147,6 +147,9 @@ function dispatch(work: Work, cursor: Cursor): Draft {
       if (!['TABLE', 'TABLES', 'LOCAL', 'NO_WRITE_TO_BINLOG'].includes(cursor.upper(1)))
         return analyzeExplain(work, cursor, (inner) => rows(work, inner));
       return analyzeMaintenance(work, cursor);
+    case 'SET':
+      if (cursor.upper(1) !== 'STATEMENT') break;
+      return analyzeSetStatement(work, cursor, (inner) => rows(work, inner));
     case 'HELP':
       return draft('show');
   }

@@ -1,5 +1,6 @@
 /** What is found out about one statement while its names are resolved, each fact once. No grammar here. */
 import type { Analyzed, Clause, ColumnRef, ColumnUse, Effect, FunctionUse, TableUse } from '../statement.ts';
+import { isSystemSchema } from './system.ts';
 
 export class Facts {
   readonly tables: TableUse[] = [];
@@ -8,6 +9,8 @@ export class Facts {
   literals: Analyzed['literals'] = 'free';
   /** A column was named with its database, which a rewritten table reference would break. */
   namesDatabase = false;
+  /** SLEEP of a literal or a parameter: it tells nothing as long as no row of a user's decides whether it comes to it. */
+  sleeps = false;
   private readonly uses = new Map<string, ColumnUse>();
   private readonly calls = new Map<string, FunctionUse>();
   private readonly writtenKeys = new Set<string>();
@@ -42,15 +45,19 @@ export class Facts {
     return [...this.uses.values()];
   }
   get functions(): FunctionUse[] {
-    return [...this.calls.values()];
+    const calls = [...this.calls.values()];
+    if (!this.sleeps || this.calls.has('mysql.sleep')) return calls;
+    const idle = this.tables.every((table) => table.system);
+    return [...calls, { schema: 'mysql', name: 'sleep', trust: idle ? 'safe' : 'side_effect' }];
   }
   /** Some column of that table is used. */
   touches(schema: string, table: string): boolean {
     for (const use of this.uses.values()) if (use.schema === schema && use.table === table) return true;
     return false;
   }
-  /** Some column of any table is used. */
-  get touchesAny(): boolean {
-    return this.uses.size > 0;
+  /** Some column of any table is used that isn't the server's own. */
+  get touchesUsers(): boolean {
+    for (const { schema } of this.uses.values()) if (!isSystemSchema(schema)) return true;
+    return false;
   }
 }

@@ -306,7 +306,7 @@ export class Resolver extends SourceReader {
     if (leaf.role === 'over') inner = inSelectList ? 'window' : clause;
     else if (leaf.role === 'against') inner = clause;
     else if (leaf.role === 'call') {
-      const aggregate = this.noteCall(leaf);
+      const aggregate = this.noteCall(leaf, args);
       if (inSelectList) inner = aggregate ? 'aggregate' : 'function';
     }
     for (const arg of args) {
@@ -315,12 +315,17 @@ export class Resolver extends SourceReader {
     }
   }
 
-  private noteCall(leaf: CallLeaf): boolean {
+  private noteCall(leaf: CallLeaf, args: readonly Expr[]): boolean {
     // a server that lacks the native one takes somebody's own function of that name
     const own = this.catalog.functions(this.names.path[0] ?? '', leaf.name).length > 0;
     const native = leaf.schema === null && !leaf.spaced && !own ? nativeFunction(leaf.name) : null;
     if (!native) {
       this.facts.call({ schema: leaf.schema ?? this.names.path[0] ?? '', name: leaf.name, trust: 'unknown' });
+      return false;
+    }
+    const [first] = args;
+    if (leaf.name.toUpperCase() === 'SLEEP' && args.length === 1 && first?.kind === 'constant' && !first.fn) {
+      this.facts.sleeps = true;
       return false;
     }
     this.facts.call({ schema: 'mysql', name: leaf.name.toLowerCase(), trust: native.trust });

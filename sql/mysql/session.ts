@@ -235,13 +235,29 @@ function readSet(work: Work, cursor: Cursor): Draft {
     return draft('admin');
   }
   if (cursor.upper() === 'RESOURCE') return admin('server', 'SET RESOURCE GROUP')(work, cursor);
-  if (cursor.upper() === 'STATEMENT') throw new Unsupported('SET STATEMENT', cursor.offset);
   const rest = cursor.tokens.slice(cursor.at);
   const scopeWord = ['SESSION', 'LOCAL', 'GLOBAL'].includes(cursor.upper()) ? 1 : 0;
   if (cursor.upper(scopeWord) === 'TRANSACTION') return setTransaction(work, cursor, scopeWord);
-  for (const part of splitCommas(rest)) assign(work, part);
+  for (const part of splitCommas(rest)) assign(work, part, false);
   return draft('set');
 }
+
+/** MariaDB's SET STATEMENT a = 1, b = 2 FOR statement; `inner` reads that statement, which is about rows. */
+export function analyzeSetStatement(work: Work, cursor: Cursor, inner: (cursor: Cursor) => Draft): Draft {
+  if (!work.catalog.isMariaDb) throw new Unsupported('SET STATEMENT', cursor.offset);
+  cursor.expect('SET');
+  cursor.expect('STATEMENT');
+  work.facts.literals = 'matter';
+  const settings = cursor.until(cursor.find('FOR'));
+  cursor.expect('FOR');
+  if (!rowWords.has(cursor.upper())) throw new Unsupported('SET STATEMENT in front of this', cursor.offset);
+  for (const part of splitCommas(settings)) {
+    if (part[0]?.kind === 'user_variable') throw new Unsupported('a user variable here', part[0].start);
+    assign(work, part, true);
+  }
+  return inner(new Cursor(cursor.tokens.slice(cursor.at)));
+}
+const rowWords: ReadonlySet<string> = new Set(['SELECT', 'WITH', 'INSERT', 'REPLACE', 'UPDATE', 'DELETE']);
 
 function setTransaction(work: Work, cursor: Cursor, scopeWord: number): Draft {
   const global = scopeWord > 0 && cursor.upper() === 'GLOBAL';
@@ -267,7 +283,7 @@ function setTransaction(work: Work, cursor: Cursor, scopeWord: number): Draft {
   return draft('set');
 }
 
-function assign(work: Work, part: readonly Token[]): void {
+function assign(work: Work, part: readonly Token[], local: boolean): void {
   const cursor = new Cursor(part);
   const { facts } = work;
   if (cursor.take('NAMES') || cursor.take('CHARACTER', 'SET') || cursor.take('CHARSET')) {
@@ -276,9 +292,9 @@ function assign(work: Work, part: readonly Token[]): void {
     const value = cursor.take('DEFAULT') ? null : word(cursor);
     const collation = name === 'names' && cursor.take('COLLATE') ? word(cursor) : null;
     cursor.end();
-    facts.effect({ kind: 'set', name, value, local: false });
+    facts.effect({ kind: 'set', name, value, local });
     if (collation !== null)
-      facts.effect({ kind: 'set', name: 'collation_connection', value: collation, local: false });
+      facts.effect({ kind: 'set', name: 'collation_connection', value: collation, local });
     return;
   }
   let scope = '';
@@ -307,7 +323,7 @@ function assign(work: Work, part: readonly Token[]): void {
   if (cursor.done) cursor.fail('a value expected');
   if (scope === 'GLOBAL' || scope.startsWith('PERSIST'))
     facts.effect({ kind: 'channel', channel: 'server', what: `SET ${scope} ${name}` });
-  facts.effect({ kind: 'set', name, value: settingValue(work, cursor.until(part.length)), local: false });
+  facts.effect({ kind: 'set', name, value: settingValue(work, cursor.until(part.length)), local });
 }
 
 function word(cursor: Cursor): string {

@@ -52,7 +52,7 @@ export class Work {
     const resolved = this.resolver.query(parseSkeleton(skeleton), null, null, clause);
     if (skeleton.file) this.facts.effect({ kind: 'channel', channel: 'file', what: skeleton.file });
     if (skeleton.assigns) {
-      if (this.facts.touchesAny)
+      if (this.facts.touchesUsers)
         this.facts.effect({
           kind: 'channel',
           channel: 'user_variable',

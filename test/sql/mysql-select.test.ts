@@ -169,7 +169,7 @@ test('functions are the engine own, dangerous, or unknown', () => {
     'mysql.now:safe',
     'mysql.uuid:safe',
   ]);
-  assert.deepEqual(trust('select sleep(1), benchmark(1, 2)'), [
+  assert.deepEqual(trust('select sleep(id), benchmark(1, 2) from contacts'), [
     'mysql.sleep:side_effect',
     'mysql.benchmark:side_effect',
   ]);

@@ -70,6 +70,62 @@ test('settings come out with their values', () => {
   assert.deepEqual(settings('set sql_mode = default'), ['sql_mode=null']);
 });
 
+test('SET STATEMENT is its settings and the statement behind FOR', () => {
+  const found = read(
+    'set statement max_statement_time=1, sort_buffer_size = 100 for select email from contacts for update',
+  );
+  assert.equal(found.statementKind, 'select');
+  assert.deepEqual(found.effects, [
+    { kind: 'set', name: 'max_statement_time', value: '1', local: true },
+    { kind: 'set', name: 'sort_buffer_size', value: '100', local: true },
+  ]);
+  assert.equal(found.literals, 'matter');
+  assert.equal(found.outputs[0]?.direct, true);
+  assert.notEqual(found.tables[0]?.span, null);
+  assert.ok(
+    channels('set statement max_statement_time=(select id from contacts) for select 1').includes(
+      'user_variable',
+    ),
+  );
+  for (const sql of [
+    'set statement max_statement_time=1 for set autocommit = 0',
+    'set statement max_statement_time=1 for call p()',
+    'set statement @a = 1 for select 1',
+    'set statement max_statement_time=1',
+  ])
+    refused(sql);
+});
+
+test('SLEEP is harmless where no row of a user decides about it', () => {
+  const trust = (sql: string) => read(sql).functions.find(({ name }) => name === 'sleep')?.trust;
+  for (const sql of [
+    'select sleep(1)',
+    'select SLEEP(?)',
+    'do sleep(0.5)',
+    'select sleep(1) from information_schema.tables',
+  ])
+    assert.equal(trust(sql), 'safe', sql);
+  for (const sql of [
+    'select sleep(1) from contacts',
+    'select id from contacts where sleep(1)',
+    'select sleep(1) where exists (select 1 from contacts)',
+    'select sleep(1), sleep(length(version()))',
+    'select sleep(length(version()))',
+    'update contacts set owner_id = sleep(1)',
+  ])
+    assert.equal(trust(sql), 'side_effect', sql);
+});
+
+test('a user variable may have what the definitions say', () => {
+  const columns =
+    "select @a := character_maximum_length, case data_type when 'bit' then @dt := 1 end from information_schema.columns";
+  assert.deepEqual(channels(columns), []);
+  assert.ok(
+    channels(columns.replace('columns', 'columns, contacts where email = 1')).includes('user_variable'),
+  );
+  assert.ok(channels('select @a := authentication_string from mysql.user').length > 0);
+});
+
 test('other ways out are channels', () => {
   const ways: readonly (readonly [string, string])[] = [
     ['show warnings', 'diagnostics'],
