@@ -222,7 +222,11 @@ test('a session with temporary tables still reads what is at home on another ups
   assert.ok((await client.query(bound)).rows[0].n > 0);
   await client.end();
   const other = await connect('etl');
-  await script(other, 'CREATE TEMP TABLE over_there AS SELECT id FROM us_orders', 'SELECT count(*) FROM orders');
+  await script(
+    other,
+    'CREATE TEMP TABLE over_there AS SELECT id FROM us_orders',
+    'SELECT count(*) FROM orders',
+  );
   assert.equal((await script(other, 'SELECT count(*)::int AS n FROM over_there')).rows[0].n, there);
   await refused(other, 'SELECT * FROM over_there JOIN orders USING (id)', '(region_split|path_upstream)');
   await other.end();
