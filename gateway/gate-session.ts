@@ -157,11 +157,11 @@ export class LiveSession implements GateSession {
     this.#pinned = upstream;
   }
 
-  admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
+  admit(text: string, _phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
     const unready = this.#unready(text);
     if (unready) return unready;
     const decided = this.#decide(text);
-    return decided ? this.#admitDecided(decided, text, phase) : this.#admitAfterReading(text, phase, signal);
+    return decided ? this.#admitDecided(decided, text) : this.#admitAfterReading(text, signal);
   }
 
   readmit(prepared: AdmittedText, signal: AbortSignal, bound = false): Admission | Promise<Admission> {
@@ -169,7 +169,7 @@ export class LiveSession implements GateSession {
     if (unready) return unready;
     const again = this.#decide(prepared.original);
     if (again) return this.#readmitDecided(prepared, again, bound);
-    return this.#admitAfterReading(prepared.original, 'query', signal, prepared, bound);
+    return this.#admitAfterReading(prepared.original, signal, prepared, bound);
   }
 
   /** Why a text that names something can't be decided yet, or in this transaction; null: it can. */
@@ -291,17 +291,13 @@ export class LiveSession implements GateSession {
     };
   }
 
-  #admitDecided(
-    decided: DecidedText,
-    text: string,
-    phase: 'query' | 'prepare',
-  ): Admission | Promise<Admission> {
+  #admitDecided(decided: DecidedText, text: string): Admission | Promise<Admission> {
     if (!decided.allowed && decided.statements.some(isUnknownName)) {
       const view = this.#views.active(this.#pinned);
       if (view === null) return this.#admitAfterUnknownName(decided, text);
-      if (view.forgetForUnknownName()) return this.#unready(text) ?? this.#answer(decided, text, phase);
+      if (view.forgetForUnknownName()) return this.#unready(text) ?? this.#answer(decided, text);
     }
-    return this.#answer(decided, text, phase);
+    return this.#answer(decided, text);
   }
 
   #readmitDecided(prepared: AdmittedText, again: DecidedText, bound: boolean): Admission {
@@ -325,11 +321,11 @@ export class LiveSession implements GateSession {
         shapeOf(again),
       );
     }
-    return this.#answer(again, prepared.original, 'query');
+    return this.#answer(again, prepared.original);
   }
 
   /** Journals the decision, then hands it out. */
-  #answer(decided: DecidedText, text: string, _phase: 'query' | 'prepare'): Admission {
+  #answer(decided: DecidedText, text: string): Admission {
     const outdated =
       readsTemporary(decided) &&
       this.#views
@@ -376,7 +372,6 @@ export class LiveSession implements GateSession {
 
   async #admitAfterReading(
     text: string,
-    phase: 'query' | 'prepare',
     signal: AbortSignal,
     prepared?: AdmittedText,
     bound = false,
@@ -391,9 +386,7 @@ export class LiveSession implements GateSession {
     if (!decided) {
       return this.#refuseUnanalyzed(catalogUnreadable, '?');
     }
-    return prepared
-      ? this.#readmitDecided(prepared, decided, bound)
-      : this.#admitDecided(decided, text, phase);
+    return prepared ? this.#readmitDecided(prepared, decided, bound) : this.#admitDecided(decided, text);
   }
 
   async #admitAfterUnknownName(first: DecidedText, text: string): Promise<Admission> {
@@ -404,7 +397,7 @@ export class LiveSession implements GateSession {
     );
     if (read.some((result) => result.status === 'fulfilled' && result.value))
       decided = this.#decide(text) ?? first;
-    return this.#answer(decided, text, 'query');
+    return this.#answer(decided, text);
   }
 
   #refuseUnanalyzed(because: Because, shape: string): Refused {

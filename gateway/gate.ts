@@ -8,12 +8,7 @@ import { LiveSession } from './gate-session.ts';
 import type { GatewayState } from './state.ts';
 
 export function createGate(state: GatewayState): Gate {
-  return {
-    async signIn(credentials, control): Promise<GateSession | SignInRefused> {
-      const session = await signIn(state, credentials, control);
-      return session;
-    },
-  };
+  return { signIn: (credentials, control) => signIn(state, credentials, control) };
 }
 
 async function signIn(
