@@ -1,4 +1,4 @@
-/** What the journal and its ingest worker say to each other. */
+/** What the follower and its ingest worker say to each other. */
 import type { Head } from './head.ts';
 import type { JournalPosition } from './store.ts';
 
@@ -12,13 +12,16 @@ export interface IngestWorkerData {
 /** `wake`: there are new lines. `hurry`: no pause until the journal's end. `stop`: to the end, then exit. */
 export type ToIngest = 'wake' | 'hurry' | 'stop';
 
+/** How far the store has come. */
+export interface IngestReport {
+  /** By stream. */
+  readonly positions: ReadonlyMap<number, JournalPosition>;
+  readonly head: Head;
+  /** The end was reached; the ingest sleeps until it is woken. */
+  readonly isIdle: boolean;
+}
+
 /** `problem`: nothing could be ingested for now (an error code, no content); it is tried again. */
 export type FromIngest =
-  | {
-      readonly kind: 'ingested';
-      readonly position: JournalPosition;
-      readonly head: Head;
-      /** The end was reached; the worker sleeps until it is woken. */
-      readonly isIdle: boolean;
-    }
+  | { readonly kind: 'ingested'; readonly report: IngestReport }
   | { readonly kind: 'problem'; readonly code: string };

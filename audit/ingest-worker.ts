@@ -1,5 +1,5 @@
 /**
- * The thread that keeps the store in step with the journal. It decides nothing: journal.ts tells it when there is
+ * The thread that keeps the store in step with the journal. It decides nothing: follower.ts tells it when there is
  * something to do.
  */
 import { constants, setPriority } from 'node:os';
@@ -35,7 +35,10 @@ function turn(isHurried: boolean): void {
       ingest.saveHead();
       headSavedAt = performance.now();
     }
-    report({ kind: 'ingested', position: ingest.position(), head: ingest.head(), isIdle: !hasMore });
+    report({
+      kind: 'ingested',
+      report: { positions: ingest.positions(), head: ingest.head(), isIdle: !hasMore },
+    });
     if (isStopping) stop();
     else if (hasMore) timer = setTimeout(turn, pauseMs, false);
   } catch (error) {

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { AuditUnavailable } from './event.ts';
-import { headerLine, journalFolder, segmentPath } from './segments.ts';
+import { headerLine, segmentPath } from './segments.ts';
 
 /** How the journal writes. */
 export interface WriterSettings {
@@ -45,17 +45,16 @@ export interface JournalWriter {
 const bufferBytes = 64 * 1024;
 
 /**
- * Starts segment `first`, which must not exist. `onComplete` is told each segment's size when the next one begins.
+ * Starts segment `first` in the folder of a stream; it must not exist. `onComplete` is told each segment's size when the next one begins.
  * Throws AuditUnavailable.
  */
 export function openJournalWriter(
-  directory: string,
+  folder: string,
   writer: string,
   first: number,
   settings: WriterSettings,
   onComplete: (segment: number, bytes: number) => void,
 ): JournalWriter {
-  const folder = journalFolder(directory);
   let segment = first - 1;
   let file = -1;
   /** Bytes of whole lines in the segment. */

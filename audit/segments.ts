@@ -1,15 +1,28 @@
 /**
- * The journal's segment files: their names, order and first line. Both the writer and the ingest go by this; neither
- * events nor the store are known here.
+ * The journal's segment files: their folders, names, order and first line. A stream is what one process writes: a
+ * folder of segments of its own. Both the writer and the ingest go by this; neither events nor the store are known here.
  */
 import { closeSync, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The folder of the segments, created private to this user when it is missing. */
-export function journalFolder(directory: string): string {
-  const folder = join(directory, 'journal');
+/** Stream 0 is that of the process that owns the audit directory; its workers have the others. */
+const firstStream = 0;
+
+/** The folder of a stream's segments, created private to this user when it is missing. */
+export function journalFolder(directory: string, stream: number = firstStream): string {
+  const folder = join(directory, stream === firstStream ? 'journal' : `journal-${stream}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return folder;
+}
+
+/** The streams that have a folder, ascending; stream 0 always does. */
+export function journalStreams(directory: string): number[] {
+  const streams = [firstStream];
+  for (const name of readdirSync(directory)) {
+    const number = /^journal-([1-9]\d{0,3})$/.exec(name)?.[1];
+    if (number !== undefined) streams.push(Number(number));
+  }
+  return streams.sort((a, b) => a - b);
 }
 
 /** The file of segment `number` (from 1). */

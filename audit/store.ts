@@ -9,7 +9,7 @@ import { genesis, rowHash } from './chain.ts';
 import { type Cell, columns, prevHashIndex } from './columns.ts';
 import type { Head } from './head.ts';
 
-/** Where the ingest stands in the journal: the next byte to read. */
+/** Where the ingest stands in one stream of the journal: the next byte to read. */
 export interface JournalPosition {
   readonly segment: number;
   readonly offset: number;
@@ -17,15 +17,15 @@ export interface JournalPosition {
 
 /** The store as the ingest sees it. */
 export interface Store {
-  position(): JournalPosition;
+  position(stream: number): JournalPosition;
   head(): Head;
   /** The hash of row `seq`; null when there is no such row. */
   hashOf(seq: number): string | null;
   /**
-   * Adds rows (cells as from cellsOf) and damage, and moves the position, all in one transaction: a line is in the
-   * store exactly once, whatever happens. Numbers and chains the rows.
+   * Adds rows (cells as from cellsOf) and damage, and moves the stream's position, all in one transaction: a line is
+   * in the store exactly once, whatever happens. Numbers and chains the rows.
    */
-  add(rows: readonly Cell[][], damage: readonly string[], position: JournalPosition): Head;
+  add(rows: readonly Cell[][], damage: readonly string[], stream: number, position: JournalPosition): Head;
   close(): void;
 }
 
@@ -48,10 +48,9 @@ const schema = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS events_at ON events ("at");
   CREATE INDEX IF NOT EXISTS events_session ON events ("session_id") WHERE "session_id" IS NOT NULL;
-  CREATE TABLE IF NOT EXISTS journal_position (
-    "id" INTEGER PRIMARY KEY CHECK ("id" = 1), "segment" INTEGER NOT NULL, "offset" INTEGER NOT NULL
+  CREATE TABLE IF NOT EXISTS journal_positions (
+    "stream" INTEGER PRIMARY KEY, "segment" INTEGER NOT NULL, "offset" INTEGER NOT NULL
   ) STRICT;
-  INSERT OR IGNORE INTO journal_position VALUES (1, 1, 0);
   CREATE TABLE IF NOT EXISTS damage (
     "id" INTEGER PRIMARY KEY, "after_seq" INTEGER NOT NULL, "why" TEXT NOT NULL
   ) STRICT;
@@ -70,15 +69,17 @@ export function openStore(directory: string): Store {
 
   const insert = db.prepare(`INSERT INTO events (${names}) VALUES (${columns.map(() => '?').join(', ')})`);
   const addDamage = db.prepare('INSERT INTO damage ("after_seq", "why") VALUES (?, ?)');
-  const move = db.prepare('UPDATE journal_position SET "segment" = ?, "offset" = ? WHERE "id" = 1');
+  const move = db.prepare('INSERT OR REPLACE INTO journal_positions VALUES (?, ?, ?)');
   const last = db.prepare<[], Head>('SELECT "seq", "hash" FROM events ORDER BY "seq" DESC LIMIT 1');
-  const at = db.prepare<[], JournalPosition>('SELECT "segment", "offset" FROM journal_position');
+  const at = db.prepare<[number], JournalPosition>(
+    'SELECT "segment", "offset" FROM journal_positions WHERE "stream" = ?',
+  );
   const hashAt = db.prepare<[number], { hash: string }>('SELECT "hash" FROM events WHERE "seq" = ?');
 
   let head: Head = last.get() ?? { seq: 0, hash: genesis };
 
   const transaction = db.transaction(
-    (rows: readonly Cell[][], damage: readonly string[], position: JournalPosition): Head => {
+    (rows: readonly Cell[][], damage: readonly string[], stream: number, position: JournalPosition): Head => {
       let { seq, hash } = head;
       for (const why of damage) addDamage.run(seq, why);
       for (const cells of rows) {
@@ -89,17 +90,17 @@ export function openStore(directory: string): Store {
         cells[prevHashIndex + 1] = hash;
         insert.run(cells);
       }
-      move.run(position.segment, position.offset);
+      move.run(stream, position.segment, position.offset);
       return { seq, hash };
     },
   );
 
   return {
-    position: () => at.get() as JournalPosition,
+    position: (stream) => at.get(stream) ?? { segment: 1, offset: 0 },
     head: () => head,
     hashOf: (seq) => hashAt.get(seq)?.hash ?? null,
-    add: (rows, damage, position) => {
-      head = transaction.immediate(rows, damage, position);
+    add: (rows, damage, stream, position) => {
+      head = transaction.immediate(rows, damage, stream, position);
       return head;
     },
     close: () => db.close(),

@@ -11,7 +11,7 @@ import Database from 'better-sqlite3';
 import { AuditUnavailable } from '../../audit/event.ts';
 import { catchUp, openAuditLog } from '../../audit/journal.ts';
 import { openJournalWriter, type WriterSettings } from '../../audit/journal-writer.ts';
-import { headerLine, segmentNumbers } from '../../audit/segments.ts';
+import { headerLine, journalFolder, segmentNumbers } from '../../audit/segments.ts';
 import { verifyAudit } from '../../audit/verify.ts';
 
 const appender = fileURLToPath(new URL('./appender.ts', import.meta.url));
@@ -196,7 +196,7 @@ describe('a full disk', () => {
     const header = headerLine('w', 1).length;
     for (let room = 0; room < 120; room++) {
       fs.rmSync(join(directory, 'journal'), { recursive: true, force: true });
-      const writer = openJournalWriter(directory, 'w', 1, settings, () => {});
+      const writer = openJournalWriter(journalFolder(directory), 'w', 1, settings, () => {});
       const disk = limitDisk(room);
       try {
         const kept: string[] = [];
@@ -225,7 +225,13 @@ describe('a full disk', () => {
   });
 
   it('starts a new segment again when its first line was cut', () => {
-    const writer = openJournalWriter(directory, 'w', 1, { ...settings, segmentBytesMax: 1 }, () => {});
+    const writer = openJournalWriter(
+      journalFolder(directory),
+      'w',
+      1,
+      { ...settings, segmentBytesMax: 1 },
+      () => {},
+    );
     for (let room = 0; room < headerLine('w', 1).length; room++) {
       const disk = limitDisk(room);
       try {

@@ -195,6 +195,7 @@ describe('verification', () => {
         store.add(
           texts.map((each) => cellsOf({ at: 0, event: each, subject: each, groups: [each] })),
           [],
+          0,
           { segment: 1, offset: 0 },
         );
         count += texts.length;
