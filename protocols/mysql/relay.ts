@@ -6,11 +6,12 @@ import type { MaskPlan, ResultColumn } from '../../masking/masker.ts';
 import { ProtocolError } from '../bytes.ts';
 import type { Admitted } from '../gate.ts';
 import { serverStatus } from './capabilities.ts';
+import { ClientStream } from './client-stream.ts';
 import { Cursor } from './cursors.ts';
 import { encodeErrorPayload, neutralMessage } from './errors.ts';
-import { encodePacket, PacketFramer, type PacketSink, packetBytesMax, physicalPackets } from './framing.ts';
+import { PacketFramer, type PacketSink, physicalPackets } from './framing.ts';
 import { MaskedRows } from './masked-rows.ts';
-import { Outbox } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
 import { asksForCursor, Breach, completeFailed, type Finished, type Request } from './requests.ts';
 import { isResultEnd, type ResultEnds, readResultEnd, resultEndFor } from './result-ends.ts';
 import {
@@ -35,25 +36,17 @@ type State =
   | 'prepared_parameters'
   | 'prepared_columns';
 
-/** Result metadata is held back until its mask plan is known; this bounds what is held. */
-const metadataBytesMax = 16 * 1024 * 1024;
 const internalRowsMax = 1000;
 
 export class Relay implements PacketSink {
-  /** What is ready for the client. */
-  readonly outbox = new Outbox();
   /** Set when a request has ended; the owner takes it and sets it back to null. */
   finished: Finished | null = null;
   readonly #framer: PacketFramer;
   readonly #ends: ResultEnds;
-  readonly #held = new Outbox();
+  readonly #stream = new ClientStream();
   readonly #masked = new MaskedRows();
-  #heldBytes = 0;
   #request: Request = { kind: 'plain' };
   #state: State = 'idle';
-  /** Added to the upstream's sequence numbers: packets were joined, split or left out on the way. */
-  #shift = 0;
-  #next = 0;
   #left = 0;
   #columns: readonly ResultColumn[] = [];
   #described: ResultColumn[] = [];
@@ -73,18 +66,23 @@ export class Relay implements PacketSink {
     this.#framer = new PacketFramer(this, payloadBytesMax);
   }
 
+  /** What is ready for the client. */
+  get outbox(): Outbox {
+    return this.#stream.outbox;
+  }
+
   get busy(): boolean {
     return this.#state !== 'idle';
   }
 
   /** True when the client's stream stands between two packets, so that an ERR_Packet may follow. */
   get betweenPackets(): boolean {
-    return this.#framer.atBoundary || this.#state !== 'rows' || this.#plan !== null || this.#shift !== 0;
+    return this.#framer.atBoundary || this.#state !== 'rows' || this.#plan !== null || this.#stream.renumbers;
   }
 
   /** The sequence number of the next packet to the client, behind all that is in the outbox. */
   get nextSequence(): number {
-    return this.#next & 0xff;
+    return this.#stream.nextSequence;
   }
 
   /**
@@ -96,8 +94,7 @@ export class Relay implements PacketSink {
     this.#request = request;
     this.#state = 'first';
     this.#framer.sequence = lastSent;
-    this.#shift = (lastReceived - lastSent) & 0xff;
-    this.#next = lastReceived + 1;
+    this.#stream.begin(lastSent, lastReceived, request.kind === 'internal');
     this.#index = 0;
     this.#plan = null;
     this.#prepared = null;
@@ -131,7 +128,7 @@ export class Relay implements PacketSink {
   abandon(error: string): void {
     if (this.#state === 'idle') return;
     this.#state = 'idle';
-    this.#held.clear();
+    this.#stream.dropHeld();
     completeFailed(this.#request, this.#index, this.#resultRows, this.#resultBytes, error);
   }
 
@@ -143,13 +140,12 @@ export class Relay implements PacketSink {
     if (length === 0) throw new ProtocolError('a row without a byte');
     if (first === 0xff || isResultEnd(this.#ends, length, first)) return true;
     this.#resultRows += 1;
-    return this.#plan !== null || this.#shift !== 0 || this.#request.kind === 'internal';
+    return this.#plan !== null || this.#stream.renumbers || this.#request.kind === 'internal';
   }
 
   passed(buffer: Buffer, start: number, end: number): void {
     this.#resultBytes += end - start;
-    this.#next = this.#framer.sequence + 1;
-    this.outbox.range(buffer, start, end);
+    this.#stream.passed(buffer, start, end, this.#framer.sequence);
   }
 
   packet(buffer: Buffer, start: number, end: number, sequence: number): void {
@@ -204,10 +200,10 @@ export class Relay implements PacketSink {
     this.#left = this.#columnCount;
     this.#described = [];
     this.#columns = this.#described;
-    this.#heldBytes = 0;
+    this.#stream.holdAnew();
     this.#plan = null;
     this.#state = 'columns';
-    this.#hold(buffer, start, end, sequence);
+    this.#stream.hold(buffer, start, end, sequence);
   }
 
   #column(buffer: Buffer, start: number, end: number, sequence: number): void {
@@ -215,10 +211,10 @@ export class Relay implements PacketSink {
       const format = this.#request.kind === 'execute' ? 'binary' : 'text';
       this.#described.push(readColumn(buffer.subarray(start, end), format));
     }
-    this.#hold(buffer, start, end, sequence);
+    this.#stream.hold(buffer, start, end, sequence);
     if (--this.#left > 0) return;
     if (this.#ends !== 'ok') this.#state = 'columns_end';
-    else if (this.#beginRows()) this.#releaseHeld(sequence + 1);
+    else if (this.#beginRows()) this.#stream.release(sequence + 1);
   }
 
   #columnsEnd(buffer: Buffer, start: number, end: number, sequence: number): void {
@@ -231,24 +227,24 @@ export class Relay implements PacketSink {
     if (!this.#beginRows()) return;
     if (status & serverStatus.CURSOR_EXISTS) {
       if (!asksForCursor(this.#request)) throw new ProtocolError('a cursor that was not asked for');
-      this.#releaseHeld(sequence);
+      this.#stream.release(sequence);
       this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, this.#silent));
       return;
     }
-    if (this.#ends === 'eof_to_ok') this.#shift = (this.#shift - 1) & 0xff;
+    if (this.#ends === 'eof_to_ok') this.#stream.leaveOut();
     else {
       const silenced = resultEndFor(this.#ends, payload, this.#silent);
-      if (silenced === null) this.#hold(buffer, start, end, sequence);
-      else this.#push(this.#held, silenced, sequence);
+      if (silenced === null) this.#stream.hold(buffer, start, end, sequence);
+      else this.#stream.push(silenced, sequence, true);
     }
-    this.#releaseHeld(sequence + 1);
+    this.#stream.release(sequence + 1);
   }
 
   /** The metadata is complete; false when no client waits for it. */
   #beginRows(): boolean {
     this.#state = 'rows';
     if (this.#request.kind === 'internal') {
-      this.#held.clear();
+      this.#stream.dropHeld();
       return false;
     }
     this.#choosePlan();
@@ -290,21 +286,20 @@ export class Relay implements PacketSink {
     } else if (this.#plan !== null) this.#maskRow(this.#plan, buffer, start, end, sequence);
     else {
       this.#resultBytes += length + 4;
-      this.#emit(this.outbox, buffer, start, end, sequence);
+      this.#stream.emit(buffer, start, end, sequence);
     }
   }
 
   #maskRow(plan: MaskPlan, buffer: Buffer, start: number, end: number, sequence: number): void {
     const joined = physicalPackets(end - start);
     // The number of the first physical packet, on either side.
-    const number = (sequence + 1 - joined + this.#shift) & 0xff;
+    const number = this.#stream.firstNumber(sequence, joined);
     const { kind } = this.#request;
     const columns = kind === 'execute' || kind === 'fetch' ? this.#columns : null;
     const length = this.#masked.row(buffer, start, end, columns, plan, number, this.outbox);
     const split = physicalPackets(length);
     this.#resultBytes += length + 4;
-    this.#shift = (this.#shift + split - joined) & 0xff;
-    this.#next = number + split;
+    this.#stream.replaced(number, joined, split);
   }
 
   #prepareOk(buffer: Buffer, start: number, end: number, sequence: number): void {
@@ -314,7 +309,7 @@ export class Relay implements PacketSink {
     const prepared = readPrepareOk(payload);
     this.#prepared = prepared;
     payload.writeUInt32LE(request.clientId, 1);
-    this.#emit(this.outbox, buffer, start, end, sequence);
+    this.#stream.emit(buffer, start, end, sequence);
     this.#left = prepared.parameters;
     this.#state = 'prepared_parameters';
     if (this.#left === 0) this.#preparedColumns();
@@ -324,8 +319,8 @@ export class Relay implements PacketSink {
     const isDefinition = this.#left > 0;
     if (isDefinition) this.#left -= 1;
     else readEofStatus(buffer.subarray(start, end));
-    if (isDefinition || this.#ends === 'eof') this.#emit(this.outbox, buffer, start, end, sequence);
-    else this.#shift = (this.#shift - 1) & 0xff;
+    if (isDefinition || this.#ends === 'eof') this.#stream.emit(buffer, start, end, sequence);
+    else this.#stream.leaveOut();
     // Behind the last definition stands an EOF_Packet, or nothing.
     if (isDefinition && (this.#left > 0 || this.#ends !== 'ok')) return;
     if (this.#state === 'prepared_parameters') this.#preparedColumns();
@@ -358,14 +353,13 @@ export class Relay implements PacketSink {
       this.#cursor.delivered(this.#resultRows, this.#resultBytes);
     }
     const settles = !more && 'settles' in request && request.settles;
-    const target = settles ? this.#held : this.outbox;
-    if (replacement === null) this.#emit(target, buffer, start, end, sequence);
-    else this.#push(target, replacement, sequence);
+    if (replacement === null) this.#stream.emit(buffer, start, end, sequence, settles);
+    else this.#stream.push(replacement, sequence, settles);
     if (request.kind === 'fetch') request.cursor.delivered(this.#resultRows, this.#resultBytes);
     else if ('admitted' in request && this.#cursor === null) this.#account(request.admitted, more);
     this.#state = 'first';
     this.#plan = null;
-    if (!more) this.#finish(null, status, this.#held.take());
+    if (!more) this.#finish(null, status, this.#stream.takeHeld());
   }
 
   // A CALL gives more results than statements: they belong to the last one.
@@ -387,16 +381,15 @@ export class Relay implements PacketSink {
     const code = readErrCode(payload);
     const request = this.#request;
     // Metadata may be waiting in front of an error that comes in place of its end.
-    this.#releaseHeld(sequence);
+    this.#stream.release(sequence);
     const settles = 'settles' in request && request.settles;
-    const target = settles ? this.#held : this.outbox;
     if (this.#silent) {
       const { sqlState } = readErr(payload);
       const neutral = { code, sqlState, message: neutralMessage(code) };
-      this.#push(target, encodeErrorPayload(neutral), sequence);
-    } else this.#emit(target, buffer, start, end, sequence);
+      this.#stream.push(encodeErrorPayload(neutral), sequence, settles);
+    } else this.#stream.emit(buffer, start, end, sequence, settles);
     completeFailed(request, this.#index, this.#resultRows, this.#resultBytes, String(code));
-    this.#finish(code, null, this.#held.take());
+    this.#finish(code, null, this.#stream.takeHeld());
   }
 
   #finish(error: number | null, status: number | null, held: readonly Buffer[]): void {
@@ -412,37 +405,5 @@ export class Relay implements PacketSink {
       cursor: this.#cursor,
       rows: this.#internalRows,
     };
-  }
-
-  #hold(buffer: Buffer, start: number, end: number, sequence: number): void {
-    this.#heldBytes += end - start;
-    if (this.#heldBytes > metadataBytesMax) throw new ProtocolError('result metadata too large');
-    this.#emit(this.#held, buffer, start, end, sequence);
-  }
-
-  #releaseHeld(next: number): void {
-    if (this.#held.isEmpty) return;
-    this.#held.moveTo(this.outbox);
-    this.#next = next + this.#shift;
-  }
-
-  /** Appends a packet that keeps its payload. */
-  #emit(target: Outbox, buffer: Buffer, start: number, end: number, sequence: number): void {
-    if (this.#request.kind === 'internal') return;
-    if (end - start >= packetBytesMax) {
-      const first = sequence + 1 - physicalPackets(end - start) + this.#shift;
-      target.push(encodePacket(buffer.subarray(start, end), first & 0xff));
-    } else {
-      if (this.#shift !== 0) buffer[start - 1] = (sequence + this.#shift) & 0xff;
-      target.range(buffer, start - 4, end);
-    }
-    if (target === this.outbox) this.#next = sequence + this.#shift + 1;
-  }
-
-  /** Appends another payload (shorter than a physical packet) under the packet's number. */
-  #push(target: Outbox, payload: Buffer, sequence: number): void {
-    if (this.#request.kind === 'internal') return;
-    target.push(encodePacket(payload, (sequence + this.#shift) & 0xff));
-    if (target === this.outbox) this.#next = sequence + this.#shift + 1;
   }
 }

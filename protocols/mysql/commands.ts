@@ -1,0 +1,227 @@
+/** What each command of a signed-in client leads to. Packets are cut, decided, sent and answered elsewhere. */
+import { decodeUtf8, ProtocolError } from '../bytes.ts';
+import { carryOut, readKill } from './cancel.ts';
+import {
+  checkFetch,
+  command,
+  commandName,
+  cursorReadOnly,
+  executeFlags,
+  quoteName,
+  statementId,
+} from './client-messages.ts';
+import { type Command, wireOf } from './command-queue.ts';
+import { refusal, serverErrors } from './errors.ts';
+import type { ClientEnd, Exchange } from './exchange.ts';
+import { encodePacket } from './framing.ts';
+import { encodeOk } from './handshake.ts';
+import type { Request } from './requests.ts';
+
+export class Commands {
+  readonly #client: ClientEnd;
+  readonly #exchange: Exchange;
+  readonly #owner: string;
+
+  /** @param owner whose sessions a KILL may reach */
+  constructor(client: ClientEnd, exchange: Exchange, owner: string) {
+    this.#client = client;
+    this.#exchange = exchange;
+    this.#owner = owner;
+  }
+
+  /** Takes a command. The client is told how it ended, here or when its answer has come. */
+  take(next: Command): void {
+    this.#exchange.clear();
+    const payload = next.buffer.subarray(next.start, next.end);
+    try {
+      this.#take(payload, next);
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#client.fatal(serverErrors.malformedCommand);
+      else this.#client.answer(serverErrors.internal);
+    }
+  }
+
+  #take(payload: Buffer, next: Command): void {
+    switch (payload[0]) {
+      case command.QUERY:
+        this.#query(payload, next);
+        return;
+      case command.STMT_EXECUTE:
+        this.#execute(payload, next);
+        return;
+      case command.STMT_PREPARE:
+        this.#prepare(payload, next);
+        return;
+      case command.STMT_SEND_LONG_DATA:
+      case command.STMT_CLOSE:
+        this.#tellStatement(payload, next);
+        return;
+      case command.STMT_FETCH:
+        this.#fetch(payload, next);
+        return;
+      case command.STMT_RESET:
+        this.#resetStatement(payload, next);
+        return;
+      case command.PING:
+      case command.SET_OPTION:
+        this.#atHome((home) => this.#exchange.forward(home, { kind: 'plain' }, next));
+        return;
+      case command.RESET_CONNECTION:
+        this.#exchange.statements.clear();
+        this.#exchange.links.reset();
+        this.#atHome((home) => this.#exchange.reset(home, next));
+        return;
+      case command.INIT_DB:
+        this.#initDb(payload, next);
+        return;
+      case command.QUIT:
+        this.#client.end();
+        return;
+      case undefined:
+        throw new ProtocolError('empty command');
+      default:
+        this.#refuse(commandName(payload[0]));
+    }
+  }
+
+  #query(payload: Buffer, next: Command): void {
+    const text = this.#textOf(payload);
+    if (text === null) return;
+    const kill = readKill(text);
+    if (kill !== null && carryOut(kill, this.#owner)) {
+      if (this.#exchange.isOver) return;
+      const status = this.#exchange.home?.status ?? 0;
+      this.#client.deliver([encodePacket(encodeOk(status), (this.#client.sequence + 1) & 0xff)]);
+      this.#client.done();
+      return;
+    }
+    this.#run(text, 'query', next, false);
+  }
+
+  #initDb(payload: Buffer, next: Command): void {
+    const name = this.#textOf(payload);
+    // Settles whatever the gate says of it: the current database decides what names mean.
+    if (name !== null) this.#run(`USE ${quoteName(name)}`, 'query', next, true);
+  }
+
+  #prepare(payload: Buffer, next: Command): void {
+    const { statements } = this.#exchange;
+    statements.preparing();
+    const text = this.#textOf(payload);
+    if (text === null) return;
+    if (statements.isFull) this.#client.answer(serverErrors.tooManyStatements);
+    else this.#run(text, 'prepare', next, false);
+  }
+
+  /** Asks leave for a text and sends the client's own bytes, or the text that leave was given for. */
+  #run(text: string, phase: 'query' | 'prepare', next: Command, settles: boolean): void {
+    const exchange = this.#exchange;
+    exchange.decide(exchange.gate.admit(text, phase, exchange.signal), (admitted) => {
+      exchange.onLink(admitted, text, (link) => {
+        const request: Request =
+          phase === 'prepare'
+            ? { kind: 'prepare', admitted, clientId: exchange.statements.nextId() }
+            : { kind: 'query', admitted, settles: settles || admitted.settles };
+        if (admitted.text === null) exchange.forward(link, request, next);
+        else {
+          const code = phase === 'prepare' ? command.STMT_PREPARE : command.QUERY;
+          exchange.sendText(link, request, code, admitted.text);
+        }
+      });
+    });
+  }
+
+  #execute(payload: Buffer, next: Command): void {
+    const exchange = this.#exchange;
+    const statement = exchange.statements.get(statementId(payload));
+    if (statement === undefined) {
+      this.#client.answer(serverErrors.unknownStatement);
+      return;
+    }
+    const flags = executeFlags(payload);
+    if (flags !== 0 && flags !== cursorReadOnly) {
+      this.#refuse('COM_STMT_EXECUTE with such a cursor');
+      return;
+    }
+    exchange.statements.endCursor(statement);
+    const cursorFor = flags === 0 ? null : statement.clientId;
+    if (cursorFor !== null && exchange.statements.cursors >= exchange.gate.limits.portalsMax) {
+      this.#client.answer(serverErrors.tooManyCursors);
+      return;
+    }
+    exchange.decide(exchange.gate.readmit(statement.admitted, exchange.signal), (admitted) => {
+      const link = exchange.links.get(statement.upstream);
+      // The statement stands on its upstream: leave for another place or text is no leave for this one.
+      if (
+        link === undefined ||
+        admitted.route !== statement.upstream ||
+        admitted.text !== statement.admitted.text
+      ) {
+        this.#client.answer(serverErrors.unknownStatement);
+        return;
+      }
+      payload.writeUInt32LE(statement.upstreamId, 1);
+      exchange.forward(link, { kind: 'execute', admitted, settles: admitted.settles, cursorFor }, next);
+    });
+  }
+
+  /** COM_STMT_SEND_LONG_DATA and COM_STMT_CLOSE have no answer, not even an error. */
+  #tellStatement(payload: Buffer, next: Command): void {
+    const { statements, links } = this.#exchange;
+    const statement = statements.get(statementId(payload));
+    const link = statement && links.get(statement.upstream);
+    if (statement !== undefined && link !== undefined) {
+      if (payload[0] === command.STMT_CLOSE) statements.delete(statement);
+      payload.writeUInt32LE(statement.upstreamId, 1);
+      if (!link.tell(wireOf(next))) this.#client.waitFor(link);
+    }
+    this.#client.done();
+  }
+
+  /** Decided when it was executed; the rows are masked as was planned then. */
+  #fetch(payload: Buffer, next: Command): void {
+    const { statements, links } = this.#exchange;
+    const statement = statements.get(statementId(payload));
+    checkFetch(payload);
+    const link = statement && links.get(statement.upstream);
+    const cursor = statement && statements.cursor(statement);
+    if (statement === undefined || link === undefined) this.#client.answer(serverErrors.unknownStatement);
+    else if (cursor === undefined) this.#client.answer(serverErrors.noCursor);
+    else {
+      payload.writeUInt32LE(statement.upstreamId, 1);
+      this.#exchange.forward(link, { kind: 'fetch', cursor, clientId: statement.clientId }, next);
+    }
+  }
+
+  #resetStatement(payload: Buffer, next: Command): void {
+    const { statements, links } = this.#exchange;
+    const statement = statements.get(statementId(payload));
+    statements.endCursor(statement);
+    const link = statement && links.get(statement.upstream);
+    if (statement === undefined || link === undefined) {
+      this.#client.answer(serverErrors.unknownStatement);
+      return;
+    }
+    payload.writeUInt32LE(statement.upstreamId, 1);
+    this.#exchange.forward(link, { kind: 'plain' }, next);
+  }
+
+  #atHome(then: (home: NonNullable<Exchange['home']>) => void): void {
+    const { home } = this.#exchange;
+    if (home === undefined) this.#client.fatal(serverErrors.upstreamLost);
+    else then(home);
+  }
+
+  #refuse(what: string): void {
+    this.#client.answer(refusal(this.#exchange.gate.refuseMessage(what)));
+  }
+
+  #textOf(payload: Buffer): string | null {
+    try {
+      return decodeUtf8(payload.subarray(1));
+    } catch {
+      this.#client.answer(serverErrors.notUtf8);
+      return null;
+    }
+  }
+}
