@@ -58,7 +58,7 @@ export const serverStatus = {
 /** utf8mb4_general_ci: what Cordon speaks upstream, whatever the client named. */
 export const utf8mb4Collation = 45;
 
-/** True for the handshake's collation byte when texts in it can be read as UTF-8, or hold ASCII alone where they can't:
+/** True for a collation that a client names (the handshake has room for its last byte only) when texts in it can be read as UTF-8, or hold ASCII alone where they can't:
  *  utf8mb3, utf8mb4, ascii, latin1, binary, and 0 (no choice). Multi-byte character sets whose second byte may be a
  *  quote or a backslash (gbk, sjis, big5, cp932, gb18030) and the wide ones are not among them. */
 export function isReadableCollation(id: number): boolean {
@@ -76,7 +76,7 @@ export function isReadableCollation(id: number): boolean {
     id === 45 ||
     id === 46 ||
     (id >= 224 && id <= 247) ||
-    id === 255
+    (id >= 255 && id <= 323)
   );
 }
 const latin1 = new Set([5, 8, 15, 31, 47, 48, 49, 94]);

@@ -3,17 +3,17 @@
  * command means, and what comes of it, is decided elsewhere.
  */
 import type { Socket } from 'node:net';
-import type { Gate, SessionControl } from '../gate.ts';
+import type { Credentials, Gate, SessionControl } from '../gate.ts';
 import { type Cancellable, ownerOf, register, unregister } from './cancel.ts';
-import { relayedCapabilities } from './capabilities.ts';
+import { isReadableCollation, relayedCapabilities } from './capabilities.ts';
 import { CommandQueue } from './command-queue.ts';
 import { Commands } from './commands.ts';
-import { encodeError, type ServerError, serverErrors, signInFailure } from './errors.ts';
+import { accessDenied, encodeError, type ServerError, serverErrors, signInFailure } from './errors.ts';
 import { type ClientEnd, Exchange } from './exchange.ts';
 import { encodePacket } from './framing.ts';
-import { encodeOk } from './handshake.ts';
+import { clearPasswordRequest, encodeOk, readChangeUser, readClearPassword } from './handshake.ts';
 import type { Link } from './link.ts';
-import type { Arrival } from './sign-in.ts';
+import { type Arrival, secretBytesMax } from './sign-in.ts';
 import { endGently, writeAll } from './socket-ends.ts';
 
 /** A client that has sent its credentials, from there on. */
@@ -21,9 +21,12 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
   sequence: number;
   readonly #client: Socket;
   readonly #arrival: Arrival;
+  #gate: Gate | null = null;
   #exchange: Exchange | null = null;
   #commands: Commands | null = null;
   #queue: CommandQueue | null = null;
+  /** The one that was signed in to last. */
+  #database: string;
   /** A command is under way, or signing in. */
   #busy = true;
   #draining = false;
@@ -32,14 +35,20 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
   constructor(arrival: Arrival) {
     this.#arrival = arrival;
     this.#client = arrival.socket;
+    this.#database = arrival.credentials.database;
     this.sequence = arrival.sequence - 1;
     this.#client.on('error', () => this.#gone());
     this.#client.on('end', () => this.#gone());
     this.#client.on('close', () => this.#gone());
   }
 
-  async open(gate: Gate): Promise<void> {
-    const { credentials, capabilities, connectionId } = this.#arrival;
+  /** Signs the client in and serves it. Never rejects. */
+  open(gate: Gate): Promise<void> {
+    return this.#signIn(gate, this.#arrival.credentials);
+  }
+
+  async #signIn(gate: Gate, credentials: Credentials): Promise<void> {
+    const { capabilities, connectionId } = this.#arrival;
     const owner = ownerOf(credentials.secret);
     try {
       const signed = await gate.signIn(credentials, this);
@@ -51,30 +60,65 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
         signed.closed();
         return;
       }
+      this.#gate = gate;
       const exchange = new Exchange(this, signed, capabilities & relayedCapabilities);
       this.#exchange = exchange;
       this.#commands = new Commands(this, exchange, owner);
-      this.#queue = new CommandQueue(this.#client, signed.limits.messageBytesMax, {
-        ready: () => !this.#busy && !this.#over,
-        command: (next) => {
-          this.#busy = true;
-          this.sequence = next.sequence;
-          this.#commands?.take(next);
-        },
-        failed: (error, sequence) => {
-          this.sequence = sequence;
-          this.fatal(error);
-        },
-      });
-      this.#queue.start(this.#arrival.rest);
+      this.#listen(signed.limits.messageBytesMax);
       const status = await exchange.start();
       if (this.#over) return;
+      this.#database = credentials.database;
       register(connectionId, owner, this);
       this.deliver([encodePacket(encodeOk(status), (this.sequence + 1) & 0xff)]);
       this.done();
     } catch {
       this.fatal(serverErrors.notReachable);
     }
+  }
+
+  #listen(messageBytesMax: number): void {
+    if (this.#queue !== null) return;
+    this.#queue = new CommandQueue(this.#client, messageBytesMax, {
+      ready: () => !this.#busy && !this.#over,
+      command: (next) => {
+        this.#busy = true;
+        this.sequence = next.sequence;
+        this.#commands?.take(next);
+      },
+      failed: (error, sequence) => {
+        this.sequence = sequence;
+        this.fatal(error);
+      },
+    });
+    this.#queue.start(this.#arrival.rest);
+  }
+
+  changeUser(payload: Buffer): void {
+    const { capabilities, credentials, connectionId, handshakeTimeoutMs } = this.#arrival;
+    const asked = readChangeUser(payload, capabilities);
+    unregister(connectionId);
+    this.#exchange?.end();
+    this.#exchange = null;
+    this.#commands = null;
+    if (!isReadableCollation(asked.collation)) {
+      this.fatal(serverErrors.charset);
+      return;
+    }
+    this.deliver([encodePacket(clearPasswordRequest, (this.sequence + 1) & 0xff)]);
+    const timer = setTimeout(() => this.fatal(serverErrors.badHandshake), handshakeTimeoutMs);
+    this.#client.once('close', () => clearTimeout(timer));
+    this.#queue?.expectAnswer(this.sequence + 2, secretBytesMax, (answer) => {
+      clearTimeout(timer);
+      this.sequence += 2;
+      const secret = secretOf(answer);
+      if (secret === null) this.fatal(accessDenied(asked.user));
+      else {
+        const { user, applicationName } = asked;
+        // A session without a database has no upstream: none named means the one that was.
+        const database = asked.database === '' ? this.#database : asked.database;
+        void this.#signIn(this.#gate as Gate, { ...credentials, user, secret, database, applicationName });
+      }
+    });
   }
 
   get busy(): boolean {
@@ -142,5 +186,14 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
 
   get #inTransaction(): boolean {
     return this.#exchange?.links.inTransaction ?? false;
+  }
+}
+
+/** Null when the answer is no text. */
+function secretOf(answer: Buffer): string | null {
+  try {
+    return readClearPassword(answer);
+  } catch {
+    return null;
   }
 }

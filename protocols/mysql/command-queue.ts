@@ -35,13 +35,22 @@ export class CommandQueue {
   #upstreamFull = false;
   #pumping = false;
   #broken = false;
+  /** The next packet is no command. */
+  #answer: {
+    readonly sequence: number;
+    readonly bytesMax: number;
+    readonly take: (payload: Buffer) => void;
+  } | null = null;
 
   constructor(client: Socket, messageBytesMax: number, taker: CommandTaker) {
     this.#client = client;
     this.#taker = taker;
     this.#framer = new PacketFramer(
       {
-        starting: () => true,
+        starting: (length) => {
+          if (this.#answer !== null && length > this.#answer.bytesMax) this.#break(serverErrors.tooLarge);
+          return true;
+        },
         passed: () => {},
         packet: (buffer, start, end, sequence) => this.#packet(buffer, start, end, sequence),
       },
@@ -70,6 +79,18 @@ export class CommandQueue {
     this.#flow();
   }
 
+  /**
+   * The client has been asked something in the middle of a command: its next packet is the answer, numbered so. A command that
+   * was sent meanwhile is out of order.
+   */
+  expectAnswer(sequence: number, bytesMax: number, take: (payload: Buffer) => void): void {
+    this.#answer = { sequence: sequence & 0xff, bytesMax, take };
+    // The upstream that had no room may be gone.
+    this.#upstreamFull = false;
+    if (this.#waiting.length > 0) this.#break(serverErrors.outOfOrder);
+    this.#flow();
+  }
+
   /** Reads no more until the upstream has room again. */
   waitFor(link: Link): void {
     if (this.#upstreamFull) return;
@@ -94,6 +115,13 @@ export class CommandQueue {
 
   #packet(buffer: Buffer, start: number, end: number, sequence: number): void {
     if (this.#broken) return;
+    const answer = this.#answer;
+    if (answer !== null) {
+      this.#answer = null;
+      if (sequence !== answer.sequence) this.#break(serverErrors.outOfOrder);
+      else answer.take(buffer.subarray(start, end));
+      return;
+    }
     if (sequence !== ((physicalPackets(end - start) - 1) & 0xff)) {
       this.#break(serverErrors.outOfOrder);
       return;

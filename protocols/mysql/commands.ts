@@ -74,6 +74,9 @@ export class Commands {
       case command.INIT_DB:
         this.#initDb(payload, next);
         return;
+      case command.CHANGE_USER:
+        this.#client.changeUser(payload);
+        return;
       case command.QUIT:
         this.#client.end();
         return;

@@ -28,6 +28,8 @@ export interface ClientEnd {
   /** An error after which the session can't go on. */
   fatal(error: ServerError, sequence?: number): void;
   end(): void;
+  /** COM_CHANGE_USER: this principal's session is over, another one begins. @throws ProtocolError when it is malformed. */
+  changeUser(payload: Buffer): void;
   /** Takes no more commands until the upstream has room again. */
   waitFor(link: Link): void;
 }

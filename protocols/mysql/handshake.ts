@@ -97,6 +97,32 @@ export function readClientHello(payload: Buffer): ClientHello {
   return { kind: 'response', capabilities, collation, user, database, applicationName };
 }
 
+/** COM_CHANGE_USER. What it brings as authentication is left aside: a switch follows in any case. */
+export interface ChangeUser {
+  readonly user: string;
+  /** Empty when none is named. */
+  readonly database: string;
+  /** 0 when none is named. */
+  readonly collation: number;
+  readonly applicationName: string;
+}
+
+/** @param capabilities what was agreed upon with the client. @throws ProtocolError */
+export function readChangeUser(payload: Buffer, capabilities: number): ChangeUser {
+  const reader = new ByteReader(payload);
+  reader.skip(1);
+  const user = reader.cstring();
+  reader.skip(reader.uint8());
+  const database = reader.cstring();
+  const collation = reader.remaining > 0 ? reader.uint16Le() : 0;
+  if (capabilities & capability.PLUGIN_AUTH && reader.remaining > 0) reader.cstringBytes();
+  let applicationName = '';
+  if (capabilities & capability.CONNECT_ATTRS && reader.remaining > 0) {
+    applicationName = readProgramName(reader.bytes(readLength(reader)));
+  }
+  return { user, database, collation, applicationName };
+}
+
 function readProgramName(attributes: Buffer): string {
   const reader = new ByteReader(attributes);
   while (reader.remaining > 0) {
@@ -150,9 +176,15 @@ export interface AuthSwitch {
   readonly data: Buffer;
 }
 
-export function encodeAuthSwitch(request: AuthSwitch): Buffer {
+function encodeAuthSwitch(request: AuthSwitch): Buffer {
   return new ByteWriter(64).uint8(0xfe).cstring(request.plugin).bytes(request.data).uint8(0).finish();
 }
+
+/** Asks a client for its secret in clear: all that a token can be proved by. */
+export const clearPasswordRequest = encodeAuthSwitch({
+  plugin: 'mysql_clear_password',
+  data: Buffer.alloc(0),
+});
 
 /** A payload of one byte is the pre-4.1 form: mysql_old_password, which is refused by its name. */
 export function readAuthSwitch(payload: Buffer): AuthSwitch {

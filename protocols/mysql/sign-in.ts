@@ -15,7 +15,7 @@ import {
 } from './capabilities.ts';
 import { Dialogue } from './dialogue.ts';
 import { accessDenied, encodeError, type ServerError, serverErrors } from './errors.ts';
-import { encodeAuthSwitch, encodeGreeting, readClearPassword, readClientHello } from './handshake.ts';
+import { clearPasswordRequest, encodeGreeting, readClearPassword, readClientHello } from './handshake.ts';
 import { endGently } from './socket-ends.ts';
 
 /** A client that has said who it is; its socket is paused. */
@@ -29,6 +29,8 @@ export interface Arrival {
   readonly capabilities: number;
   /** The sequence number of the answer, an OK or an ERR. */
   readonly sequence: number;
+  /** How long signing in may take, should the client do it again. */
+  readonly handshakeTimeoutMs: number;
 }
 
 /**
@@ -42,7 +44,8 @@ class TurnedAway extends Error {
   override readonly name = 'TurnedAway';
 }
 
-const secretBytesMax = 16 * 1024;
+/** What a client may send as its secret. */
+export const secretBytesMax = 16 * 1024;
 /**
  * Rejects when the client can't be heard out; it has been answered, as far as it could be, and cut off by then.
  * @param connectionId told to the client; it names nothing on any server
@@ -87,7 +90,7 @@ export async function receiveClient(
     if ((capabilities & neededCapabilities) !== neededCapabilities) turnAway(serverErrors.oldClient);
     if (!isReadableCollation(hello.collation)) turnAway(serverErrors.charset);
     if (!tls && !(settings.allowCleartextLoopback && isLoopback(address))) turnAway(serverErrors.needsTls);
-    dialogue.send(encodeAuthSwitch({ plugin: 'mysql_clear_password', data: Buffer.alloc(0) }), sequence);
+    dialogue.send(clearPasswordRequest, sequence);
     packet = await dialogue.next();
     sequence = packet.sequence + 1;
     if (packet.payload.length > secretBytesMax) turnAway(accessDenied(hello.user));
@@ -100,7 +103,9 @@ export async function receiveClient(
       tls,
       applicationName: hello.applicationName,
     };
-    return { socket, rest: dialogue.release(), credentials, connectionId, capabilities, sequence };
+    const { handshakeTimeoutMs } = settings;
+    const rest = dialogue.release();
+    return { socket, rest, credentials, connectionId, capabilities, sequence, handshakeTimeoutMs };
   } catch (error) {
     dialogue.release();
     socket.on('error', () => {});

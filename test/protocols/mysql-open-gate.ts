@@ -26,6 +26,8 @@ export interface OpenGateOptions {
   /** The first one is home. */
   readonly targets: readonly UpstreamTarget[];
   readonly secret?: string;
+  /** Others that are let in. */
+  readonly secrets?: readonly string[];
   readonly messageBytesMax?: number;
   readonly preparedMax?: number;
   readonly portalsMax?: number;
@@ -56,7 +58,8 @@ export class OpenGate implements Gate {
   async signIn(credentials: Credentials, control: SessionControl): Promise<GateSession | SignInRefused> {
     this.credentials.push(credentials);
     this.controls.push(control);
-    if (credentials.secret !== (this.options.secret ?? 'token')) {
+    const { secret = 'token', secrets = [] } = this.options;
+    if (credentials.secret !== secret && !secrets.includes(credentials.secret)) {
       return { effect: 'refuse', fault: 'sign_in', message: 'no' };
     }
     if (credentials.database !== 'crm') return { effect: 'refuse', fault: 'database', message: 'no' };

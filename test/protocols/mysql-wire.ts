@@ -79,6 +79,26 @@ export class Wire {
     this.#dialogue.socket.write(encodePacket(payload, 0));
   }
 
+  /** A packet that is no command, under a number of its own. */
+  sendNumbered(payload: Buffer, sequence: number): void {
+    this.sendRaw(encodePacket(payload, sequence));
+  }
+
+  sendRaw(wire: Buffer): void {
+    this.#dialogue.socket.write(wire);
+  }
+
+  /** The next payload, whatever its number. */
+  async next(): Promise<Buffer> {
+    return (await this.#dialogue.next()).payload;
+  }
+
+  /** The client's last packet had this number. */
+  numberedFrom(sequence: number): this {
+    this.#sequence = sequence;
+    return this;
+  }
+
   /** The answer to what gives results, one or several. */
   async results(): Promise<Response> {
     const payloads: Buffer[] = [];
