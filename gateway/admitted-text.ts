@@ -8,12 +8,15 @@ import type { Copy, Output } from '../sql/statement.ts';
 import type { DecidedText } from './decide-text.ts';
 import type { LiveSession } from './gate-session.ts';
 import { refusedBy, sessionDrift } from './refusals.ts';
+import type { Resolutions } from './resolutions.ts';
 
 export class AdmittedText implements Admitted {
   readonly effect = 'allow' as const;
   readonly decided: DecidedText;
   /** The client's text. */
   readonly original: string;
+  /** Set once a prepared text was decided again. */
+  resolutions: Resolutions | null;
   readonly #session: LiveSession;
   readonly #firstId: number;
   readonly #startedAt: number;
@@ -24,10 +27,12 @@ export class AdmittedText implements Admitted {
     original: string,
     firstId: number,
     startedAt: number,
+    resolutions: Resolutions | null,
   ) {
     this.#session = session;
     this.decided = decided;
     this.original = original;
+    this.resolutions = resolutions;
     this.#firstId = firstId;
     this.#startedAt = startedAt;
   }
@@ -107,7 +112,7 @@ export class AdmittedText implements Admitted {
 
   completed(index: number, rows: number, bytes: number, error: string | null): void {
     const { state } = this.#session;
-    if (this.decided.ddl && error === null) this.#session.catalogChanged(this.decided.route.name);
+    if (error === null) this.#session.succeeded(this, index);
     const template = this.#session.templatesFor(this.decided).completed[index];
     if (!template) return;
     const now = state.now();

@@ -15,6 +15,7 @@ import { BoundedCache } from './bounded-cache.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Database, Upstream } from './config.ts';
 import { KnownOrigins } from './origins.ts';
+import { asExecuted, executedStatement, type SqlPrepared } from './sql-statements.ts';
 
 /** Who asks and from where, as far as a decision depends on it. */
 export interface Asker {
@@ -47,6 +48,12 @@ export interface DecidedText {
   /** Names or the catalog may be others afterwards. */
   readonly settles: boolean;
   readonly ddl: boolean;
+  /** PostgreSQL: it puts a statement under a name of the session's (PREPARE). */
+  readonly prepares: boolean;
+  /** Search path without temporary schemas; empty on MySQL, whose prepared statements keep the database that they were made in. */
+  readonly names: string;
+  /** What an EXECUTE runs; decided for one session alone. */
+  readonly executes?: SqlPrepared;
   /** The session may be somebody else to the server afterwards. */
   readonly identity: boolean;
   readonly decidedAt: number;
@@ -117,6 +124,21 @@ export class TextDecider {
     return decided;
   }
 
+  /** Decides an EXECUTE as what it runs, where that was prepared. Null: the catalog has to be read first. */
+  decideExecute(policy: Policy, asker: Asker, text: string, prepared: SqlPrepared): DecidedText | null {
+    const there = { ...asker, pinned: prepared.upstream };
+    const upstream = candidates(there)[0];
+    const catalog = upstream && (asker.catalog ?? this.#parts.catalogs.current(upstream));
+    if (!catalog) return null;
+    const [execute] = this.#analyze(there, text, catalog).analysis.statements;
+    const [made] = this.#analyze(there, prepared.text, catalog).analysis.statements;
+    if (!execute || !made) return null;
+    const analysis = { shape: execute.shape, statements: [executedStatement(execute, made)] };
+    const found = { text: prepared.text, analysis };
+    const decided = this.#decideAgainst(policy, there, prepared.text, upstream, catalog, found);
+    return asExecuted(decided, prepared);
+  }
+
   /** Reads what `decide` may need. Upstreams that can't be read are left out, but the first must be there. */
   async prepareCatalogs(asker: Pick<Asker, 'database' | 'pinned'>): Promise<void> {
     const [first, ...others] = candidates(asker);
@@ -174,9 +196,10 @@ export class TextDecider {
     text: string,
     upstream: Upstream,
     catalog: Catalog,
+    analyzed?: CachedAnalysis,
   ): DecidedText {
     const routes = asker.database.upstreams.map(routeOption);
-    let found = this.#analyze(asker, text, catalog);
+    let found = analyzed ?? this.#analyze(asker, text, catalog);
     const decideAll = (pinned: string | null): Decision[] => {
       const decisions: Decision[] = [];
       let held = pinned;
@@ -233,6 +256,8 @@ export class TextDecider {
     const effects = found.analysis.statements.flatMap((s): readonly Effect[] =>
       s.kind === 'analyzed' ? s.effects : [],
     );
+    const prepares =
+      asker.database.protocol === 'postgres' && effects.some(({ kind }) => kind === 'sql_prepare');
     return {
       statements: found.analysis.statements,
       decisions,
@@ -254,7 +279,10 @@ export class TextDecider {
         blanked,
         text,
       }),
-      settles: effects.some((effect) => settling(effect)),
+      // Which text a name stands for has to be certain before the next text.
+      settles: prepares || effects.some((effect) => settling(effect)),
+      prepares,
+      names: namesKey(asker),
       ddl: effects.some((effect) => effect.kind === 'ddl'),
       identity: effects.some((effect) => effect.kind === 'channel' && effect.channel === 'identity'),
       decidedAt: this.#parts.now(),
@@ -307,6 +335,11 @@ export class TextDecider {
 function candidates(asker: Pick<Asker, 'database' | 'pinned'>): readonly Upstream[] {
   const { upstreams } = asker.database;
   return asker.pinned === null ? upstreams : upstreams.filter((upstream) => upstream.name === asker.pinned);
+}
+
+function namesKey({ database, names }: Asker): string {
+  if (database.protocol !== 'postgres') return '';
+  return names.filter((schema) => !schema.startsWith('pg_temp_')).join('\0');
 }
 
 function isAllow(decision: Decision): decision is Extract<Decision, { effect: 'allow' }> {

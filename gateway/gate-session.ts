@@ -19,6 +19,8 @@ import { catalogToRead, catalogUnreadable, driftIn, snapshotTooOld } from './dri
 import { namesTemporary, type OwnView, readsTemporary } from './own-view.ts';
 import { OwnViews, upstreamOf } from './own-views.ts';
 import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
+import { Resolutions } from './resolutions.ts';
+import { SqlStatements } from './sql-statements.ts';
 import type { GatewayState, OpenSession } from './state.ts';
 import {
   isUnknownName,
@@ -59,6 +61,7 @@ export class LiveSession implements GateSession {
   #cacheEpoch = -1;
   #cachePolicy: Policy | null = null;
   #templates = new Map<DecidedText, TextTemplates>();
+  readonly #sqlStatements: SqlStatements;
   #nextStatement = 1;
   #closed = false;
 
@@ -101,6 +104,7 @@ export class LiveSession implements GateSession {
       preparedMax: limits.prepared_max,
       portalsMax: limits.portals_max,
     };
+    this.#sqlStatements = new SqlStatements(limits.prepared_max);
     const { principal } = opening;
     this.#principalKey = JSON.stringify([
       principal.issuer,
@@ -130,6 +134,7 @@ export class LiveSession implements GateSession {
     const { upstream, path } = session;
     this.#names = upstream === undefined ? path : path.filter((schema) => !schema.startsWith('pg_temp_'));
     this.#caches.clear();
+    this.#sqlStatements.settled();
     this.namesVersion++;
     if (upstream === undefined) return;
     this.#views.refreshed(upstream, session);
@@ -222,6 +227,23 @@ export class LiveSession implements GateSession {
   }
 
   #decide(text: string): DecidedText | null {
+    const decided = this.#decideText(text);
+    // An EXECUTE is refused wherever nobody knows what it runs.
+    return decided === null || decided.allowed ? decided : this.#executed(decided, text);
+  }
+
+  #executed(decided: DecidedText, text: string): DecidedText | null {
+    const prepared = this.#sqlStatements.executedBy(decided);
+    if (!prepared) return decided;
+    return this.#sqlStatements.remember(decided, prepared, () => {
+      const view = this.#views.active(this.#pinned);
+      const own = view !== null && view.upstream.name === prepared.upstream ? view.catalog : null;
+      const asker = view && own ? this.#ownAsker(view, own) : this.#asker();
+      return this.state.decider.decideExecute(this.state.policy, asker, text, prepared);
+    });
+  }
+
+  #decideText(text: string): DecidedText | null {
     const { state } = this;
     const { protocol } = this.#opening.database;
     const view = this.#views.active(this.#pinned);
@@ -311,7 +333,7 @@ export class LiveSession implements GateSession {
     if (
       again !== same &&
       again.allowed &&
-      (again.route.name !== same.route.name || again.text !== same.text)
+      (again.route.name !== same.route.name || again.text !== same.text || again.executes !== same.executes)
     ) {
       return this.#refuseUnanalyzed(
         sessionDrift(
@@ -321,11 +343,20 @@ export class LiveSession implements GateSession {
         shapeOf(again),
       );
     }
-    return this.#answer(again, prepared.original);
+    if (again !== same && again.allowed) {
+      prepared.resolutions ??= new Resolutions(same);
+      if (!prepared.resolutions.holds(again)) {
+        return this.#refuseUnanalyzed(
+          sessionDrift('names have come to mean other tables', 'prepare the statement again'),
+          shapeOf(again),
+        );
+      }
+    }
+    return this.#answer(again, prepared.original, prepared.resolutions);
   }
 
   /** Journals the decision, then hands it out. */
-  #answer(decided: DecidedText, text: string): Admission {
+  #answer(decided: DecidedText, text: string, resolutions: Resolutions | null = null): Admission {
     const outdated =
       readsTemporary(decided) &&
       this.#views
@@ -363,7 +394,19 @@ export class LiveSession implements GateSession {
       const view = this.#views.of(decided.route.name);
       if (decided.settles || view.needed) view.admitted(decided, state.policy);
     }
-    return new AdmittedText(this, decided, text, firstId, at);
+    this.#sqlStatements.admitted(decided);
+    return new AdmittedText(this, decided, text, firstId, at, resolutions);
+  }
+
+  /** Statement `index` of an admitted text succeeded. */
+  succeeded({ decided, original }: AdmittedText, index: number): void {
+    if (decided.ddl) this.catalogChanged(decided.route.name);
+    if (this.#opening.database.protocol === 'postgres')
+      this.#sqlStatements.completed(decided, index, original);
+  }
+
+  statementNamed(name: string): void {
+    this.#sqlStatements.forget(name);
   }
 
   statementId(number: number): string {

@@ -1,5 +1,6 @@
 /** The journal's entries of a decided text, made ready once, and what is said of a text as a whole. No values. */
 import type { AuditLog, EventTemplate } from '../audit/event.ts';
+import type { Statement } from '../sql/statement.ts';
 import type { DecidedText } from './decide-text.ts';
 import { becauseOf } from './refusals.ts';
 
@@ -68,6 +69,16 @@ export function tablesOf(decided: DecidedText): string {
       statement.kind === 'analyzed'
         ? statement.tables.map(({ schema, table, reads, writes }) => [schema, table, reads, writes])
         : null,
+    ),
+  );
+}
+
+/** The tables that a statement names itself, and how it uses them. */
+export function namedTables(statement: Statement): string {
+  if (statement.kind === 'opaque') return '';
+  return JSON.stringify(
+    statement.tables.flatMap(({ schema, table, reads, writes, viaView }) =>
+      viaView ? [] : [[schema, table, reads, writes]],
     ),
   );
 }

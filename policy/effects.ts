@@ -192,11 +192,15 @@ function judgeEffect(
         "can't be made: temporary objects are not supported",
       );
     case 'sql_prepare':
-      return masked === null
+      // Each EXECUTE of PostgreSQL's is decided with what was prepared, and its rows are masked.
+      return masked === null || catalog.engine === 'postgres'
         ? null
         : refused('PREPARE in SQL', `is refused because ${masked}; use your driver's prepared statements`);
     case 'sql_execute':
-      return refused('EXECUTE in SQL', "is not supported; use your driver's prepared statements");
+      return refused(
+        'EXECUTE in SQL',
+        'runs a statement that the gateway did not see this session prepare, or in a text with others',
+      );
     case 'cursor':
       // A declaration is where masks are known; what it let through may be fetched.
       return effect.action !== 'declare' || masked === null

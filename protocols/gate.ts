@@ -125,6 +125,9 @@ export interface GateSession {
   readonly lacksCatalog?: boolean;
   /** PostgreSQL: another number when names may mean something else. */
   readonly namesVersion?: number;
+  /** PostgreSQL: a Parse or Close of the client's is about to change what this name of a prepared statement stands for, which
+   *  SQL's PREPARE and EXECUTE use as well. */
+  statementNamed?(name: string): void;
   /** A message or command that is refused for what it is (FunctionCall, COM_PROCESS_KILL): journals it and words the refusal. */
   refuseMessage(name: string): Refused;
   /** The limits of this session (bytes, counts). */

@@ -172,7 +172,13 @@ export type Channel =
 export type ByName =
   /** `text` is the statement that each EXECUTE runs, as it stands in the client's text; null when it can't be told. The
    *  facts beside this one are that statement's own. */
-  | { readonly action: 'prepare'; readonly name: string; readonly text: string | null }
+  | {
+      readonly action: 'prepare';
+      readonly name: string;
+      readonly text: string | null;
+      /** The kind of the statement that each EXECUTE runs. */
+      readonly runs: StatementKind;
+    }
   /** The facts beside this one are those of the arguments alone. */
   | { readonly action: 'execute'; readonly name: string; readonly arguments: number }
   /** A null name: all of them. */
@@ -196,7 +202,8 @@ export interface Analyzed {
   readonly withoutWhere: boolean;
   /** Set when rows come or go as CopyData, whatever the kind (COPY (DELETE ... RETURNING) is a delete). */
   readonly copy?: Copy;
-  /** Set when the statement makes, runs or drops one that the session keeps under a name; EXPLAIN EXECUTE too. */
+  /** Set when the statement makes, runs or drops one that the session keeps under a name; EXPLAIN EXECUTE and CREATE TABLE
+   *  AS EXECUTE too. */
   readonly byName?: ByName;
   /** 'matter' when another literal in the same shape could change anything above (ORDER BY 1, SET x = 'v',
    *  'name'::regclass): such a result may be cached by whole text only. */

@@ -167,6 +167,7 @@ export class ClientRequests {
     const elsewhere = flow.elsewhere(admission.route, admission);
     if (elsewhere === 'wait') return 'again';
     if (elsewhere !== null) return refuse(elsewhere);
+    if (name !== '') this.#session.statementNamed?.(name);
     const prepared: Prepared = {
       name,
       upstream: flow.upstream,
@@ -307,6 +308,7 @@ export class ClientRequests {
       const elsewhere = prepared === null ? null : flow.elsewhere(prepared.upstream, null);
       if (elsewhere === 'wait') return 'again';
       if (elsewhere !== null) return this.#refuseExtended(elsewhere);
+      this.#session.statementNamed?.(named.name);
       request.preparedGuess = this.#statements.guess(named.name, null, flow.group);
     } else request.portalGuess = this.#portals.guess(named.name, null, flow.group);
     flow.openGroup(request);

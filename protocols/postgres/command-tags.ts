@@ -19,6 +19,9 @@ export function noteTag(
     case 'DEALLOCATE ALL':
     case 'DISCARD ALL':
     case 'DISCARD PLANS':
+    // Code may release names as well.
+    case 'DO':
+    case 'CALL':
       statements.released();
       break;
     case 'PREPARE':

@@ -5,6 +5,7 @@
 import type { CreateTableAsStmt, IntoClause, Node, RangeVar, ViewStmt } from 'libpg-query';
 import type { CatalogTable } from '../catalog.ts';
 import type { StatementKind } from '../statement.ts';
+import { execute } from './execute.ts';
 import { noteCall, overloadsOf } from './expressions.ts';
 import { type Column, noScope, Unanswerable, type Walk } from './model.ts';
 import { findTable, noteTable, tableColumns, tableNamed } from './relations.ts';
@@ -146,12 +147,16 @@ function storing(walk: Walk, into: RangeVar, query: Node): void {
   check('RangeVar', into);
   walk.record.has({ kind: 'ddl' });
   walk.record.literalsMatter = true;
-  if (into.relpersistence === 't' || into.schemaname === 'pg_temp')
-    walk.record.has({ kind: 'temporary', name: into.relname! });
+  noteTemporary(walk, into);
   const columns: readonly Column[] = walk.rows(walk, query, { scope: noScope, with: null });
   for (const column of columns) walk.record.use(column, 'write');
   const existing = findTable(walk, into.schemaname, into.relname!);
   if (existing) noteTable(walk, into, existing, { reads: false, writes: true, replaceable: false });
+}
+
+function noteTemporary(walk: Walk, into: RangeVar): void {
+  if (into.relpersistence === 't' || into.schemaname === 'pg_temp')
+    walk.record.has({ kind: 'temporary', name: into.relname! });
 }
 
 export function createTableAs(walk: Walk, stmt: CreateTableAsStmt): void {
@@ -161,7 +166,9 @@ export function createTableAs(walk: Walk, stmt: CreateTableAsStmt): void {
   const query = stmt.query!;
   if ('ExecuteStmt' in query) {
     walk.record.has({ kind: 'ddl' });
-    walk.record.has({ kind: 'channel', channel: 'dynamic_sql', what: 'CREATE TABLE AS EXECUTE' });
+    walk.record.literalsMatter = true;
+    noteTemporary(walk, into.rel!);
+    execute(walk, query.ExecuteStmt);
     return;
   }
   storing(walk, into.rel!, query);

@@ -19,7 +19,8 @@ import type {
 import type { Effect, StatementKind } from '../statement.ts';
 import { copy } from './copy.ts';
 import { createTableAs, createView, definition, definitionKind, selectInto, worksOn } from './definitions.ts';
-import { expression, expressions } from './expressions.ts';
+import { execute } from './execute.ts';
+import { expression } from './expressions.ts';
 import { type Column, constant, noScope, type Place, type Walk } from './model.ts';
 import { preparedText } from './prepared-text.ts';
 import { noteTable, tableNamed } from './relations.ts';
@@ -78,7 +79,8 @@ export function statement(walk: Walk, node: Node, start: number, end: number): T
     case 'PrepareStmt':
       return prepare(walk, body as PrepareStmt, start, end);
     case 'ExecuteStmt':
-      return execute(walk, body as ExecuteStmt);
+      execute(walk, body as ExecuteStmt);
+      return { kind: 'prepare', columns: nothing };
     case 'DeallocateStmt':
       record.byName = { action: 'deallocate', name: (body as DeallocateStmt).name ?? null };
       return { kind: 'prepare', columns: nothing };
@@ -182,20 +184,9 @@ function prepare(walk: Walk, stmt: PrepareStmt, start: number, end: number): Top
   // The text goes with the facts: another literal is another text.
   record.literalsMatter = true;
   const text = walk.text && preparedText(walk.text.text.slice(start, end));
-  const { columns } = statement(walk, stmt.query!, start, end);
-  record.byName = { action: 'prepare', name, text };
+  const { columns, kind } = statement(walk, stmt.query!, start, end);
+  record.byName = { action: 'prepare', name, text, runs: kind };
   return { kind: 'prepare', columns };
-}
-
-function execute(walk: Walk, stmt: ExecuteStmt): Top {
-  check('ExecuteStmt', stmt);
-  const name = stmt.name!;
-  const values = stmt.params ?? [];
-  walk.record.has({ kind: 'sql_execute', name });
-  walk.record.has({ kind: 'channel', channel: 'dynamic_sql', what: 'EXECUTE' });
-  walk.record.byName = { action: 'execute', name, arguments: values.length };
-  expressions(walk, values, nowhere, 'expression');
-  return { kind: 'prepare', columns: nothing };
 }
 
 function isOff(arg: Node | undefined): boolean {

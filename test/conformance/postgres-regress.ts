@@ -17,6 +17,8 @@ import { scratch } from '../servers/scratch.ts';
 
 const major = 15;
 const database = 'regression';
+/** For one file; the longest takes about half a minute. */
+const secondsMax = 180;
 // Readable by the account that the servers run as, which a home folder may not be.
 const cache = join('/var/tmp/cordon', `postgres-${major}-source`);
 execFileSync(fileURLToPath(new URL('fetch-postgres-source.sh', import.meta.url)), [cache, String(major)], {
@@ -30,20 +32,26 @@ const leftOut: Readonly<Record<string, string>> = {
   largeobject: 'needs files of the server machine',
 };
 
+/** As pg_regress sets them. */
+const settings: Readonly<Record<string, string>> = {
+  lc_messages: 'C',
+  lc_monetary: 'C',
+  lc_numeric: 'C',
+  lc_time: 'C',
+  bytea_output: 'hex',
+  timezone_abbreviations: 'Default',
+};
+
 const wanted = process.argv.slice(2);
 const schedule = readFileSync(join(regress, 'parallel_schedule'), 'utf8')
   .split('\n')
   .flatMap((line) => /^test: (.*)$/.exec(line)?.[1]?.split(/\s+/) ?? [])
   .filter((name) => name !== '' && leftOut[name] === undefined);
-const needed = new Set([
-  'test_setup',
-  'create_index',
-  'create_function_c',
-  'geometry',
-  'create_misc',
-  'create_table',
-  'copy',
-]);
+/** What most other files build on. */
+const needed = new Set(
+  `test_setup point lseg line box path polygon circle create_index create_function_c create_misc create_table
+  copy`.split(/\s+/),
+);
 const files =
   wanted.length === 0 ? schedule : schedule.filter((name) => needed.has(name) || wanted.includes(name));
 
@@ -112,54 +120,82 @@ interface Refusal {
   readonly line: number;
   readonly reason: string;
   readonly message: string;
+  /** The statement. */
+  readonly text: string;
 }
 const refusals: Refusal[] = [];
+/** Statements that the server runs and that fail behind the gateway for another reason: mostly for want of what was refused before. */
+const otherwise: Refusal[] = [];
 let statements = 0;
 mkdirSync(join(dir, 'results'));
 for (const file of files) {
+  const before = logged();
   const plain = await runFile(file, direct.port, direct.user, direct.password);
+  const ran = logged() - before;
+  const failsAnyway = new Set(errorsIn(plain.stderr, file).map(({ line }) => line));
+  const began = Date.now();
+  const viaGateway = await runFile(file, gateway.ports.postgres, 'tester', token);
+  const errors = errorsIn(viaGateway.stderr, file).filter(({ line }) => !failsAnyway.has(line));
+  const refused = errors.filter(({ reason }) => reason !== '');
+  refusals.push(...refused);
   // What later files build on has to be there whatever the gateway says of it.
-  const viaGateway = needed.has(file)
-    ? await runFile(file, behind.port, behind.user, behind.password)
-    : await runFile(file, gateway.ports.postgres, 'tester', token);
-  if (needed.has(file)) continue;
-  const failsAnyway = new Set(
-    [...plain.stderr.matchAll(/^psql:[^:]*:(\d+): ERROR/gm)].map((match) => match[1]),
-  );
-  let mine = 0;
-  for (const found of viaGateway.stderr.matchAll(
-    /^psql:[^:]*:(\d+): (?:ERROR|FATAL): {2}(.*)\n(?:(?:LINE|\s).*\n)*DETAIL: {2}reason: (\w+);/gm,
-  )) {
-    if (failsAnyway.has(found[1]!)) continue;
-    refusals.push({ file, line: Number(found[1]), reason: found[3]!, message: found[2]! });
-    mine++;
-  }
+  if (refused.length > 0)
+    await runText(
+      refused.map(({ text }) => `${text}\n;\n`).join(''),
+      behind.port,
+      behind.user,
+      behind.password,
+    );
+  otherwise.push(...errors.filter(({ reason }) => reason === ''));
+  statements += ran - failsAnyway.size;
   const lost = /server closed the connection|connection to server was lost/.test(viaGateway.stderr);
-  const ran = (readFileSync(join(regress, 'sql', `${file}.sql`), 'utf8').match(/;[ \t]*$/gm) ?? []).length;
-  statements += ran;
-  process.stdout.write(`${file}: ${ran} statements, ${mine} refused${lost ? ', CONNECTION LOST' : ''}\n`);
+  const ended = [plain, viaGateway].some(({ status }) => status === 137) ? ', TIMED OUT' : '';
+  process.stdout.write(
+    `${file}: ${ran} statements, ${failsAnyway.size} fail anyway, ${refused.length} refused, ${errors.length - refused.length} fail otherwise${lost ? ', CONNECTION LOST' : ''}${ended} (${Math.round((Date.now() - began) / 1000)} s)\n`,
+  );
 }
 const kinds = new Map<string, number>();
 for (const { reason, message } of refusals) {
   const kind = `${reason}: ${message.replace(/"[^"]*"|\b\w+\.\w+\b|\d+/g, '_').slice(0, 110)}`;
   kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
 }
-for (const [kind, count] of [...kinds].sort((a, b) => b[1] - a[1]).slice(0, 60))
+for (const [kind, count] of [...kinds].sort((a, b) => b[1] - a[1]).slice(0, 80))
   process.stdout.write(`${String(count).padStart(6)}  ${kind}\n`);
-writeFileSync(
-  join(cache, 'refusals.txt'),
-  refusals.map((r) => `${r.file}.sql:${r.line}: ${r.reason}: ${r.message}`).join('\n'),
-);
+for (const [name, list] of Object.entries({ refusals, otherwise }))
+  writeFileSync(
+    join(cache, `${name}.txt`),
+    list.map((r) => `${r.file}.sql:${r.line}: ${r.reason}: ${r.message}`).join('\n'),
+  );
 process.stdout.write(
-  `${statements} statements, ${refusals.length} refused that the server runs: ${((100 * (statements - refusals.length)) / statements).toFixed(2)} % pass\n`,
+  `${statements} statements that the server runs, ${refusals.length} refused: ${((100 * (statements - refusals.length)) / statements).toFixed(2)} % pass; ${otherwise.length} fail otherwise\n`,
 );
 await gateway.stop();
 await Promise.all([direct.stop(), behind.stop(), identity.stop()]);
 
+/** Errors by the line that the statement ends in; \`reason\` is empty for the server's own. */
+function errorsIn(stderr: string, file: string): Refusal[] {
+  return [
+    ...stderr.matchAll(
+      /^psql:[^:]*:(\d+): (?:ERROR|FATAL): {2}(.*)\n((?:(?!psql:).*\n)*)(?:psql:[^:]*:\d+: STATEMENT: {2}((?:(?!psql:).*\n)*))?/gm,
+    ),
+  ].map((match) => ({
+    file,
+    line: Number(match[1]),
+    reason: /^DETAIL: {2}reason: (\w+);/m.exec(match[3]!)?.[1] ?? '',
+    message: match[2]!,
+    text: match[4] ?? '',
+  }));
+}
+
+/** Statements that clients have sent to the server that nothing stands before. */
+function logged(): number {
+  return direct.logText().match(/^\d{4}-.* LOG: {2}statement: /gm)?.length ?? 0;
+}
+
 async function startRegressionServer() {
   const server = await startPostgres({
     major,
-    settings: { max_prepared_transactions: '2', log_statement: 'none' },
+    settings: { max_prepared_transactions: '2', log_statement: 'all' },
   });
   const client = new pg.Client({
     host: server.host,
@@ -170,33 +206,25 @@ async function startRegressionServer() {
   });
   await client.connect();
   await client.query(`CREATE DATABASE ${database} TEMPLATE template0`);
-  for (const [name, value] of Object.entries({
-    lc_messages: 'C',
-    lc_monetary: 'C',
-    lc_numeric: 'C',
-    lc_time: 'C',
-    bytea_output: 'hex',
-    timezone_abbreviations: 'Default',
-  })) {
-    await client.query(`ALTER DATABASE ${database} SET ${name} TO '${value}'`);
-  }
+  for (const [setting, value] of Object.entries(settings))
+    await client.query(`ALTER DATABASE ${database} SET ${setting} TO '${value}'`);
   await client.end();
   return server;
 }
 
 function runFile(name: string, port: number, user: string, password: string) {
+  // A terse client would not say why something is refused.
+  const text = readFileSync(join(regress, 'sql', `${name}.sql`), 'utf8');
+  return runText(text.replace(/^\\set VERBOSITY /gm, '\\set UNUSED '), port, user, password);
+}
+
+function runText(text: string, port: number, user: string, password: string) {
+  const file = join(dir, 'run.sql');
+  writeFileSync(file, text);
+  const variables = ['-v', 'HIDE_TABLEAM=on', '-v', 'HIDE_TOAST_COMPRESSION=on'];
   return runClient(
-    'psql',
-    [
-      '-X',
-      '-q',
-      '-v',
-      'HIDE_TABLEAM=on',
-      '-v',
-      'HIDE_TOAST_COMPRESSION=on',
-      '-f',
-      join(regress, 'sql', `${name}.sql`),
-    ],
+    'timeout',
+    ['--signal=KILL', String(secondsMax), 'psql', '-X', '-q', '-b', ...variables, '-f', file],
     '',
     {
       PGHOST: '127.0.0.1',

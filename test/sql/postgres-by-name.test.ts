@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { analyzer, catalog, names, understood } from './postgres-reading.ts';
 
 describe('statements kept under a name', () => {
-  for (const [text, name, inner] of [
+  for (const [text, name, inner, runs = 'select'] of [
     ['prepare p as select 1', 'p', 'select 1'],
     ['PREPARE P AS\n select ssn from customers', 'p', 'select ssn from customers'],
     ['/* prepare q as */ prepare "A ""s"" B" as select 1 ', 'A "s" B', 'select 1 '],
@@ -12,6 +12,7 @@ describe('statements kept under a name', () => {
       'prepare p(int, numeric(3, 1), text[], pg_catalog."char", double precision) as delete from orders where id = $1',
       'p',
       'delete from orders where id = $1',
+      'delete',
     ],
     ['prepare p (int)as(select 1)', 'p', '(select 1)'],
     ['prepare é as values (1), (2)', 'é', 'values (1), (2)'],
@@ -19,12 +20,13 @@ describe('statements kept under a name', () => {
       "prepare p as insert into orders values ('é'), ('b') ; ",
       'p',
       "insert into orders values ('é'), ('b') ",
+      'insert',
     ],
     ['prepare U&"p" as select 1', 'p', null],
     ['prepare U&"!0070" uescape \'!\' as select 1', 'p', null],
   ] as const)
     it(text, () => {
-      assert.deepEqual(understood(text).byName, { action: 'prepare', name, text: inner });
+      assert.deepEqual(understood(text).byName, { action: 'prepare', name, text: inner, runs });
       assert.equal(understood(text).literals, 'matter');
     });
 
@@ -35,7 +37,7 @@ describe('statements kept under a name', () => {
       found.map((statement) => statement.kind === 'analyzed' && statement.byName),
       [
         undefined,
-        { action: 'prepare', name: 'p', text: 'select 1' },
+        { action: 'prepare', name: 'p', text: 'select 1', runs: 'select' },
         { action: 'execute', name: 'p', arguments: 0 },
       ],
     );
@@ -52,11 +54,9 @@ describe('statements kept under a name', () => {
       found.columns.map((use) => use.column),
       ['ssn', 'ssn'],
     );
-    assert.deepEqual(understood('explain execute p').byName, {
-      action: 'execute',
-      name: 'p',
-      arguments: 0,
-    });
+    for (const text of ['explain execute p', 'create temp table t as execute p']) {
+      assert.deepEqual(understood(text).byName, { action: 'execute', name: 'p', arguments: 0 });
+    }
   });
 
   it('are dropped by name, or all at once', () => {
