@@ -3,6 +3,13 @@ import { connection, driverSteps, load, step, target, text, tls } from './steps.
 
 const ssl = await tls();
 const clear = Buffer.from(`${target.password}\0`);
+/** A pool's way of handing a connection on: nothing of the session may be left. */
+async function changeUser(client, query) {
+  await query('SET @mine = 5');
+  const { user, password, database } = connection;
+  await client.changeUser({ user, password, database });
+  return [await query('SELECT @mine'), await query(text.rows)];
+}
 const kinds = {
   async mysql2() {
     const mysql = load('mysql2/promise');
@@ -23,6 +30,7 @@ const kinds = {
         await step('several', async () => (await client.query(`${text.after}; ${text.rows}`))[0].length);
         await step('ping', () => client.ping().then(() => 'pong'));
         await step('reset', () => client.reset?.().then(() => 'done') ?? 'done');
+        await step('change_user', () => changeUser(client, async (sql) => (await client.query(sql))[0]));
         await step('streamed', async () => {
           let count = 0;
           for await (const row of client.connection.query(text.many).stream()) count += row.length;
@@ -88,6 +96,7 @@ const kinds = {
           return count;
         });
         await step('reset', () => client.reset().then(() => 'done'));
+        await step('change_user', () => changeUser(client, (sql) => client.query(sql)));
         await step('ping', () => client.ping().then(() => 'pong'));
       },
       end: () => client.end(),

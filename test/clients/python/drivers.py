@@ -178,7 +178,20 @@ def mysqldb_():
     tls = {"ssl": {"ca": TARGET["ca"]}} if TARGET["ca"] else {}
     arguments = mysql_arguments()
     connection = MySQLdb.connect(**arguments, **tls)
-    dbapi(connection, lambda error: error.args[0], autocommit=connection.autocommit)
+    code = lambda error: error.args[0]
+    dbapi(connection, code, autocommit=connection.autocommit)
+
+    def run(text):
+        with connection.cursor() as cursor:
+            cursor.execute(text)
+            return [list(row) for row in cursor.fetchall()] if cursor.description else None
+
+    def change_user():
+        run("SET @mine = 5")
+        connection.change_user(USER, PASSWORD, DATABASE)
+        return [run("SELECT @mine"), run(TEXT["rows"])]
+
+    attempt("change_user", change_user, code)
 
 
 def mysql_arguments():
