@@ -5,6 +5,8 @@ export const command = {
   QUIT: 0x01,
   INIT_DB: 0x02,
   QUERY: 0x03,
+  FIELD_LIST: 0x04,
+  STATISTICS: 0x09,
   PING: 0x0e,
   CHANGE_USER: 0x11,
   STMT_PREPARE: 0x16,
@@ -20,12 +22,10 @@ export const command = {
 /** Commands that are refused by name; any number that stands nowhere is refused as unknown. */
 const refusedCommands: ReadonlyMap<number, string> = new Map([
   [0x00, 'COM_SLEEP'],
-  [0x04, 'COM_FIELD_LIST'],
   [0x05, 'COM_CREATE_DB'],
   [0x06, 'COM_DROP_DB'],
   [0x07, 'COM_REFRESH'],
   [0x08, 'COM_SHUTDOWN'],
-  [0x09, 'COM_STATISTICS'],
   [0x0a, 'COM_PROCESS_INFO'],
   [0x0b, 'COM_CONNECT'],
   [0x0c, 'COM_PROCESS_KILL'],
@@ -62,6 +62,13 @@ export function executeFlags(payload: Buffer): number {
 
 /** COM_STMT_EXECUTE's flag for a cursor that is read forwards: the only kind there is. */
 export const cursorReadOnly = 1;
+
+/** COM_SET_OPTION: whether a text may hold several statements. @throws ProtocolError for any other option. */
+export function readSetOption(payload: Buffer): boolean {
+  const option = payload.length === 3 ? payload.readUInt16LE(1) : -1;
+  if (option !== 0 && option !== 1) throw new ProtocolError('COM_SET_OPTION for an unknown option');
+  return option === 0;
+}
 
 /** Checks a COM_STMT_FETCH: a statement id and a number of rows. @throws ProtocolError */
 export function checkFetch(payload: Buffer): void {

@@ -7,7 +7,7 @@ import { encodePacket, packetBytesMax, physicalPackets } from './framing.ts';
 import { Outbox } from './outbox.ts';
 
 /** Result metadata is held back until its mask plan is known; this bounds what is held. */
-const metadataBytesMax = 16 * 1024 * 1024;
+const heldBytesMax = 16 * 1024 * 1024;
 
 export class ClientStream {
   /** What is ready for the client. */
@@ -46,9 +46,10 @@ export class ClientStream {
     this.outbox.range(buffer, start, end);
   }
 
-  /** Appends a packet that keeps its payload; `held`: behind what is held back. */
+  /** Appends a packet that keeps its payload. `held`: behind what is held back; ProtocolError when that becomes too much. */
   emit(buffer: Buffer, start: number, end: number, sequence: number, held = false): void {
     if (this.#muted) return;
+    if (held) this.#count(end - start);
     const target = held ? this.#held : this.outbox;
     if (end - start >= packetBytesMax) {
       const first = sequence + 1 - physicalPackets(end - start) + this.#shift;
@@ -63,16 +64,15 @@ export class ClientStream {
   /** Appends another payload (shorter than a physical packet) under the packet's number. */
   push(payload: Buffer, sequence: number, held = false): void {
     if (this.#muted) return;
+    if (held) this.#count(payload.length);
     const target = held ? this.#held : this.outbox;
     target.push(encodePacket(payload, (sequence + this.#shift) & 0xff));
     if (!held) this.#next = sequence + this.#shift + 1;
   }
 
-  /** Holds a packet of metadata back. @throws ProtocolError when that becomes too much. */
-  hold(buffer: Buffer, start: number, end: number, sequence: number): void {
-    this.#heldBytes += end - start;
-    if (this.#heldBytes > metadataBytesMax) throw new ProtocolError('result metadata too large');
-    this.emit(buffer, start, end, sequence, true);
+  #count(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (this.#heldBytes > heldBytesMax) throw new ProtocolError('result metadata too large');
   }
 
   /** Metadata begins: what was held before doesn't count. */

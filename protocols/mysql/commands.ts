@@ -8,11 +8,13 @@ import {
   cursorReadOnly,
   executeFlags,
   quoteName,
+  readSetOption,
   statementId,
 } from './client-messages.ts';
 import { type Command, wireOf } from './command-queue.ts';
 import { refusal, serverErrors } from './errors.ts';
 import type { ClientEnd, Exchange } from './exchange.ts';
+import { readFieldList } from './field-list.ts';
 import { encodePacket } from './framing.ts';
 import { encodeOk } from './handshake.ts';
 import type { Request } from './requests.ts';
@@ -63,8 +65,16 @@ export class Commands {
         this.#resetStatement(payload, next);
         return;
       case command.PING:
-      case command.SET_OPTION:
         this.#atHome((home) => this.#exchange.forward(home, { kind: 'plain' }, next));
+        return;
+      case command.SET_OPTION:
+        this.#setOption(payload, next);
+        return;
+      case command.FIELD_LIST:
+        this.#fieldList(payload);
+        return;
+      case command.STATISTICS:
+        this.#reply(Buffer.from(statistics()));
         return;
       case command.RESET_CONNECTION:
         this.#exchange.statements.clear();
@@ -93,9 +103,7 @@ export class Commands {
     const kill = readKill(text);
     if (kill !== null && carryOut(kill, this.#owner)) {
       if (this.#exchange.isOver) return;
-      const status = this.#exchange.home?.status ?? 0;
-      this.#client.deliver([encodePacket(encodeOk(status), (this.#client.sequence + 1) & 0xff)]);
-      this.#client.done();
+      this.#reply(encodeOk(this.#exchange.home?.status ?? 0));
       return;
     }
     this.#run(text, 'query', next, false);
@@ -209,6 +217,35 @@ export class Commands {
     this.#exchange.forward(link, { kind: 'plain' }, next);
   }
 
+  #fieldList(payload: Buffer): void {
+    const exchange = this.#exchange;
+    const { text, wildcard } = readFieldList(payload);
+    exchange.decide(exchange.gate.admit(text, 'query', exchange.signal), (admitted) => {
+      exchange.onLink(admitted, text, (link) => {
+        exchange.sendText(link, { kind: 'fields', admitted, wildcard }, command.QUERY, admitted.text ?? text);
+      });
+    });
+  }
+
+  #setOption(payload: Buffer, next: Command): void {
+    const exchange = this.#exchange;
+    exchange.links.setMultiStatements(readSetOption(payload)).then(
+      () => {
+        if (exchange.isOver) return;
+        this.#atHome((home) => exchange.forward(home, { kind: 'plain' }, next));
+      },
+      () => {
+        if (!exchange.isOver) this.#client.fatal(serverErrors.upstreamLost);
+      },
+    );
+  }
+
+  /** Cordon's own answer. */
+  #reply(payload: Buffer): void {
+    this.#client.deliver([encodePacket(payload, (this.#client.sequence + 1) & 0xff)]);
+    this.#client.done();
+  }
+
   #atHome(then: (home: NonNullable<Exchange['home']>) => void): void {
     const { home } = this.#exchange;
     if (home === undefined) this.#client.fatal(serverErrors.upstreamLost);
@@ -227,4 +264,10 @@ export class Commands {
       return null;
     }
   }
+}
+
+/** COM_STATISTICS tells nothing of any server: whoever asks wants to hear that something answers. */
+function statistics(): string {
+  const counts = ['Questions', 'Slow queries', 'Opens', 'Open tables'].map((name) => `${name}: 0`);
+  return [`Uptime: ${Math.floor(process.uptime())}`, 'Threads: 1', ...counts].join('  ');
 }

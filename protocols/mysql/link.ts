@@ -100,16 +100,25 @@ export class Link {
 
   /** @throws InternalQueryFailed (as a rejection) when the server answers with an error. */
   async query(text: string): Promise<readonly (readonly (string | null)[])[]> {
+    return (await this.#command(textCommand(command.QUERY, text))).rows;
+  }
+
+  /** Says whether a text may hold several statements. Rejects as `query` does. */
+  async setMultiStatements(on: boolean): Promise<void> {
+    await this.#command(Buffer.from([command.SET_OPTION, on ? 0 : 1, 0]));
+  }
+
+  async #command(payload: Buffer): Promise<Finished> {
     const finished = await new Promise<Finished>((resolve, reject) => {
       if (this.#over) {
         reject(new Error('the upstream is gone'));
         return;
       }
       this.#internal = { resolve, reject };
-      this.ask({ kind: 'internal' }, encodePacket(textCommand(command.QUERY, text), 0), 0, 0);
+      this.ask({ kind: 'internal' }, encodePacket(payload, 0), 0, 0);
     });
     if (finished.error !== null) throw new InternalQueryFailed(finished.error);
-    return finished.rows;
+    return finished;
   }
 
   /** Gives the session the character set and the SQL modes under which texts mean what they were read to mean. */

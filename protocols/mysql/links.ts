@@ -3,6 +3,7 @@
  * settings, current database), ended together.
  */
 import type { GateSession, UpstreamName } from '../gate.ts';
+import { capability } from './capabilities.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { connectUpstream, killQuery } from './upstream.ts';
 
@@ -12,7 +13,7 @@ const settingBytesMax = 1024;
 
 export class Links {
   readonly #gate: GateSession;
-  readonly #capabilities: number;
+  #capabilities: number;
   readonly #owner: LinkOwner;
   readonly #signal: AbortSignal;
   readonly #byName = new Map<UpstreamName, Link>();
@@ -103,6 +104,15 @@ export class Links {
     if (!isPlainSetting(text)) return;
     if (this.#settings.length >= settingsMax) this.#settings.shift();
     this.#settings.push(text);
+  }
+
+  /** COM_SET_OPTION, everywhere but at home, where the client's own goes. Rejects when an upstream does not take it. */
+  async setMultiStatements(on: boolean): Promise<void> {
+    const flag = capability.MULTI_STATEMENTS;
+    this.#capabilities = on ? this.#capabilities | flag : this.#capabilities & ~flag;
+    for (const [name, link] of this.#byName) {
+      if (name !== this.#gate.home) await link.setMultiStatements(on);
+    }
   }
 
   /** Before COM_RESET_CONNECTION at home: the others would keep what it is to forget. */

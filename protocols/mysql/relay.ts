@@ -9,6 +9,7 @@ import { serverStatus } from './capabilities.ts';
 import { ClientStream } from './client-stream.ts';
 import { Cursor } from './cursors.ts';
 import { encodeErrorPayload, neutralMessage } from './errors.ts';
+import { matchesWildcard, withoutDefault } from './field-list.ts';
 import { PacketFramer, type PacketSink, physicalPackets } from './framing.ts';
 import { MaskedRows } from './masked-rows.ts';
 import type { Outbox } from './outbox.ts';
@@ -139,6 +140,7 @@ export class Relay implements PacketSink {
     }
     if (length === 0) throw new ProtocolError('a row without a byte');
     if (first === 0xff || isResultEnd(this.#ends, length, first)) return true;
+    if (this.#request.kind === 'fields') throw new ProtocolError('a row where none was asked for');
     this.#resultRows += 1;
     return this.#plan !== null || this.#stream.renumbers || this.#request.kind === 'internal';
   }
@@ -189,7 +191,7 @@ export class Relay implements PacketSink {
       this.#resultEnd(ok.status, buffer, start, end, sequence, silenced);
       return;
     }
-    if (first === 0xfe && kind === 'plain') {
+    if (first === 0xfe && (kind === 'plain' || kind === 'internal')) {
       const status = readResultEnd(this.#ends, payload);
       this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, false));
       return;
@@ -203,15 +205,20 @@ export class Relay implements PacketSink {
     this.#stream.holdAnew();
     this.#plan = null;
     this.#state = 'columns';
-    this.#stream.hold(buffer, start, end, sequence);
+    if (kind === 'fields') this.#stream.leaveOut();
+    else this.#stream.emit(buffer, start, end, sequence, true);
   }
 
   #column(buffer: Buffer, start: number, end: number, sequence: number): void {
-    if (this.#request.kind !== 'internal') {
-      const format = this.#request.kind === 'execute' ? 'binary' : 'text';
+    const request = this.#request;
+    if (request.kind !== 'internal') {
+      const format = request.kind === 'execute' ? 'binary' : 'text';
       this.#described.push(readColumn(buffer.subarray(start, end), format));
     }
-    this.#stream.hold(buffer, start, end, sequence);
+    if (request.kind !== 'fields') this.#stream.emit(buffer, start, end, sequence, true);
+    else if (matchesWildcard(this.#described.at(-1)?.name ?? '', request.wildcard)) {
+      this.#stream.push(withoutDefault(buffer.subarray(start, end)), sequence, true);
+    } else this.#stream.leaveOut();
     if (--this.#left > 0) return;
     if (this.#ends !== 'ok') this.#state = 'columns_end';
     else if (this.#beginRows()) this.#stream.release(sequence + 1);
@@ -231,10 +238,10 @@ export class Relay implements PacketSink {
       this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, this.#silent));
       return;
     }
-    if (this.#ends === 'eof_to_ok') this.#stream.leaveOut();
+    if (this.#ends === 'eof_to_ok' || this.#request.kind === 'fields') this.#stream.leaveOut();
     else {
       const silenced = resultEndFor(this.#ends, payload, this.#silent);
-      if (silenced === null) this.#stream.hold(buffer, start, end, sequence);
+      if (silenced === null) this.#stream.emit(buffer, start, end, sequence, true);
       else this.#stream.push(silenced, sequence, true);
     }
     this.#stream.release(sequence + 1);
@@ -253,7 +260,9 @@ export class Relay implements PacketSink {
 
   #choosePlan(): void {
     const request = this.#request;
-    if (request.kind !== 'query' && request.kind !== 'execute') throw new ProtocolError('rows out of place');
+    if (request.kind !== 'query' && request.kind !== 'execute' && request.kind !== 'fields') {
+      throw new ProtocolError('rows out of place');
+    }
     const plan = request.admitted.plan(this.#columns, this.#index);
     if (plan === null) return;
     if ('effect' in plan) throw new Breach('the result contradicts its decision', plan);

@@ -14,6 +14,8 @@ export type Request =
       /** COM_STMT_EXECUTE asks for a cursor: the client's id of the statement. */
       readonly cursorFor?: number | null;
     }
+  /** COM_FIELD_LIST, by a query without rows. */
+  | { readonly kind: 'fields'; readonly admitted: Admitted; readonly wildcard: string }
   | { readonly kind: 'fetch'; readonly cursor: Cursor; readonly clientId: number }
   | { readonly kind: 'prepare'; readonly admitted: Admitted; readonly clientId: number }
   | { readonly kind: 'plain' }
@@ -61,7 +63,7 @@ export function completeFailed(
   if (request.kind === 'fetch') {
     request.cursor.delivered(rows, bytes);
     request.cursor.end(error);
-  } else if ((request.kind === 'query' || request.kind === 'execute') && request.admitted.statements > 0) {
+  } else if ('admitted' in request && request.kind !== 'prepare' && request.admitted.statements > 0) {
     request.admitted.completed(index, rows, bytes, error);
   }
 }
