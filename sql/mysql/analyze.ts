@@ -11,6 +11,7 @@ import { Unsupported } from './leaves.ts';
 import { executableContent, lex, splitStatements, type Token } from './lexer.ts';
 import { analyzeSetStatement, sessionReader } from './session.ts';
 import { analyzeExplain, analyzeShow } from './show.ts';
+import { mayBegin } from './verbs.ts';
 import { type Draft, draft, outputsOf, Work } from './work.ts';
 
 /** Longest text that is looked at, and longest that is parsed once uniform rows of VALUES are folded; UTF-16 units. */
@@ -101,6 +102,7 @@ function analyzeStatement(
       span !== null &&
       comments !== null &&
       !facts.namesDatabase &&
+      !facts.countsRows &&
       !comments.some(({ start, end }) => start < span.end && span.start < end);
     const tables = facts.tables.map((use) => (spanned(use) ? use : { ...use, span: null }));
     return {
@@ -162,6 +164,7 @@ function dispatch(work: Work, cursor: Cursor): Draft {
         ? `a statement that begins with ${word.slice(0, 40)}`
         : 'a statement of this form',
       cursor.offset,
+      mayBegin(cursor.tokens) ? 'unsupported' : 'syntax',
     );
   return reader(work, cursor);
 }

@@ -1,11 +1,12 @@
 /** Names, literals and calls on their way into a skeleton, with the special syntax of some functions' arguments and of windows. */
-import { Emitter, type Frame } from './emitter.ts';
+import type { Frame } from './emitter.ts';
+import { TableEmitter } from './from-items.ts';
 import { isPlainName, type Token } from './lexer.ts';
 import { intervalUnits, literalKinds, spaceSensitive, unitFirstFunctions } from './words.ts';
 
 const windowWords = new Set(['PARTITION', 'ORDER', 'ROWS', 'RANGE', 'GROUPS']);
 
-export class CallEmitter extends Emitter {
+export class CallEmitter extends TableEmitter {
   protected literal(token: Token): void {
     if (token.kind === 'string') {
       const previous = this.tokens[this.i - 1];
@@ -48,6 +49,15 @@ export class CallEmitter extends Emitter {
       this.i++;
     }
     const frame = this.frame;
+    if (
+      this.upper() === '(' &&
+      frame.clause === 'from' &&
+      parts.length === 1 &&
+      this.tokens[from]?.upper === 'JSON_TABLE'
+    ) {
+      this.jsonTable();
+      return;
+    }
     if (this.upper() === '(' && !star && !this.namesList(frame)) {
       this.startCall(parts, from);
       return;
@@ -58,54 +68,6 @@ export class CallEmitter extends Emitter {
     else if (frame.clause === 'from') this.indexHints();
   }
 
-  /** In WITH and FROM a parenthesis after a name opens a list of columns, not a call. */
-  protected namesList(frame: Frame): boolean {
-    return frame.clause === 'with' || frame.clause === 'from';
-  }
-
-  protected aliasColumns(): void {
-    const leaf = this.leaves[this.leaves.length - 1];
-    const end = this.close[this.i] ?? -1;
-    const previous = this.tokens[(leaf?.kind === 'name' ? leaf.token : 0) - 1]?.upper;
-    if (leaf?.kind !== 'name' || (previous !== ')' && previous !== 'AS')) this.refuse('a table function');
-    const columns: string[] = [];
-    for (let j = this.i + 1; j < end; j += 2) {
-      const token = this.tokens[j];
-      if ((token?.kind !== 'word' && token?.kind !== 'quoted') || (j + 1 < end && this.upper(j + 1) !== ','))
-        this.refuse('a malformed column list');
-      columns.push(token.value);
-    }
-    leaf.columns = columns;
-    this.i = end + 1;
-  }
-
-  /** USE / FORCE / IGNORE INDEX (...), PARTITION (...): which rows' pages are looked at, never which values. */
-  protected indexHints(): void {
-    for (;;) {
-      const word = this.upper();
-      const next = this.upper(this.i + 1);
-      if (word === 'PARTITION' && next === '(') {
-        this.i = (this.close[this.i + 1] ?? this.i) + 1;
-        continue;
-      }
-      if ((word !== 'USE' && word !== 'FORCE' && word !== 'IGNORE') || (next !== 'INDEX' && next !== 'KEY'))
-        return;
-      let j = this.i + 2;
-      if (this.upper(j) === 'FOR') {
-        j++;
-        j += this.upper(j) === 'JOIN' ? 1 : 2;
-      }
-      if (this.upper(j) !== '(') this.refuse('a malformed index hint');
-      this.i = (this.close[j] ?? j) + 1;
-      if (this.upper() === ',')
-        this.i +=
-          ['USE', 'FORCE', 'IGNORE'].includes(this.upper(this.i + 1)) &&
-          ['INDEX', 'KEY'].includes(this.upper(this.i + 2))
-            ? 1
-            : 0;
-    }
-  }
-
   protected startCall(parts: readonly string[], from: number): void {
     const open = this.tokens[this.i];
     const before = this.tokens[this.i - 1];
@@ -114,7 +76,7 @@ export class CallEmitter extends Emitter {
     const spaced = (open?.start ?? 0) > (before?.end ?? 0);
     const bare = parts.length === 1 && this.tokens[from]?.kind === 'word';
     const upper = bare ? name.toUpperCase() : '';
-    if (upper === 'JSON_TABLE' || upper === 'XMLTABLE') this.refuse('JSON_TABLE');
+    if (upper === 'JSON_TABLE' || upper === 'XMLTABLE') this.refuse(upper);
     this.out.push(
       this.call(
         'call',
@@ -156,6 +118,7 @@ export class CallEmitter extends Emitter {
 
   protected comma(frame: Frame): void {
     this.i++;
+    if (frame.kind === 'row') this.nameOfRow(frame);
     if (frame.kind === 'query' && frame.clause === 'on') frame.clause = 'from';
     if (frame.kind === 'from') frame.clause = 'from';
     frame.interval = false;
@@ -168,11 +131,22 @@ export class CallEmitter extends Emitter {
         return;
       }
     }
+    if (frame.kind === 'call' && frame.name === 'JSON_TABLE') {
+      this.jsonColumns(frame);
+      return;
+    }
     if (frame.kind === 'call' && frame.name === 'CONVERT' && frame.argument === 1) {
       this.toEndOfCall();
       return;
     }
     this.out.push(',');
+  }
+
+  /** VALUES ROW(...) calls its columns column_0, column_1, ... */
+  protected nameOfRow({ name, argument }: Frame): void {
+    if (name !== 'ROW') return;
+    this.out.push('as');
+    this.name([`column_${argument}`], false, -1, -1);
   }
 
   protected callWord(word: string, frame: Frame): boolean {
@@ -188,9 +162,19 @@ export class CallEmitter extends Emitter {
         this.i++;
         return true;
       case 'AS':
+        if (frame.name.startsWith('COLUMN_')) {
+          this.i++;
+          this.type();
+          return true;
+        }
         if (frame.name !== 'CAST' && frame.name !== 'WEIGHT_STRING') return false;
         this.i++;
-        this.toEndOfCall();
+        if (frame.name === 'CAST') this.toEndOfCall();
+        else this.sort();
+        return true;
+      case 'LEVEL':
+        if (frame.name !== 'WEIGHT_STRING' || !this.afterOperand()) return false;
+        this.levels();
         return true;
       case 'USING':
         if (frame.name !== 'CONVERT' && frame.name !== 'CHAR') return false;
@@ -339,9 +323,42 @@ export class CallEmitter extends Emitter {
     return true;
   }
 
+  /** WEIGHT_STRING(x AS CHAR(3) LEVEL 1). */
+  private sort(): void {
+    if (this.upper() !== 'CHAR' && this.upper() !== 'BINARY') this.refuse('a malformed type');
+    this.i++;
+    if (this.upper() === '(' && this.kind(this.i + 1) === 'number' && this.upper(this.i + 2) === ')')
+      this.i += 3;
+    this.levels();
+  }
+
+  private plainName(): string[] {
+    const parts: string[] = [];
+    do {
+      const token = this.tokens[this.i];
+      if (token?.kind !== 'word' && token?.kind !== 'quoted') this.refuse('MATCH of this form');
+      parts.push(token.value);
+      this.i++;
+    } while (this.upper() === '.' && ++this.i > 0);
+    return parts;
+  }
+
   protected match(next: string): boolean {
     if (next === '(') return false;
-    // MATCH a, b AGAINST (...): the form without parentheses
-    return this.refuse('MATCH without parentheses');
+    // MATCH a, b AGAINST (...): the form without parentheses, which names columns alone
+    const end = this.tokens.findIndex((token, at) => at > this.i && token.upper === 'AGAINST');
+    if (end < 0 || this.upper(end + 1) !== '(') this.refuse('MATCH without parentheses');
+    this.out.push(this.call('call', 'MATCH'), '(');
+    this.i++;
+    for (;;) {
+      this.name(this.plainName(), false, this.i, this.i);
+      if (this.upper() !== ',') break;
+      this.emit(',');
+    }
+    if (this.i !== end) this.refuse('MATCH of this form');
+    this.out.push(')', '+', this.call('against'), '(');
+    this.i += 2;
+    this.push('call', 'expression', 'AGAINST', ')');
+    return true;
   }
 }

@@ -218,7 +218,7 @@ export function analyzeInsert(work: Work, cursor: Cursor): Draft {
   if (!scope || !target || target.uses[0] === target.uses[1]) throw new Unsupported('INSERT into this');
   const bare = (): Token[] => table;
   let columns: (readonly string[])[] | null = null;
-  if (cursor.upper() === '(' && !['SELECT', 'WITH', '(', 'TABLE'].includes(cursor.upper(1))) {
+  if (cursor.upper() === '(' && !['SELECT', 'WITH', '(', 'TABLE', 'VALUES'].includes(cursor.upper(1))) {
     const list = cursor.group();
     columns = list.length === 0 ? [] : splitCommas(list).map((part) => new Cursor(part).name());
   }

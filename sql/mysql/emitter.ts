@@ -1,10 +1,12 @@
 /** The state of a skeleton under construction: tokens left, frames open, text so far. No words of the grammar here. */
 
-import { type CallRole, type Leaf, leafBase, Unsupported } from './leaves.ts';
+import { type NestedOperands, nestedOperands } from './joins.ts';
+import { type CallRole, type Leaf, leafBase, nestMark, Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
 import { setOps } from './words.ts';
 
-export type FrameKind = 'query' | 'call' | 'group' | 'from' | 'over' | 'case' | 'list';
+/** `row`: one of a table value constructor, VALUES (...), (...). */
+export type FrameKind = 'row' | 'query' | 'call' | 'group' | 'from' | 'over' | 'case' | 'list';
 export interface Frame {
   readonly kind: FrameKind;
   /** Part of a query that is being read. */
@@ -12,6 +14,8 @@ export interface Frame {
   readonly name: string;
   readonly closers: string;
   interval: boolean;
+  /** Behind GROUP BY, where the parser knows no ASC and DESC. */
+  grouping: boolean;
   /** HAVING stood in this query. */
   having: boolean;
   /** Arguments so far, for calls. */
@@ -31,7 +35,9 @@ export class Emitter {
   protected assigns = false;
   protected file: string | null = null;
   protected userVariables = false;
+  protected countsRows = false;
   protected synthetic = 0;
+  protected readonly nests: NestedOperands;
   constructor(tokens: readonly Token[]) {
     this.tokens = tokens;
     this.close = new Int32Array(tokens.length).fill(-1);
@@ -53,6 +59,7 @@ export class Emitter {
         tokens[open[0] ?? 0]?.start ?? null,
         'syntax',
       );
+    this.nests = nestedOperands(tokens);
   }
 
   protected get frame(): Frame {
@@ -69,7 +76,17 @@ export class Emitter {
     plain = false,
   ): void {
     if (this.frames.length > 400) throw new Unsupported('a statement nested too deeply', null, 'too_long');
-    this.frames.push({ kind, clause, name, closers, interval: false, having: false, argument: 0, plain });
+    this.frames.push({
+      kind,
+      clause,
+      name,
+      closers,
+      interval: false,
+      grouping: false,
+      having: false,
+      argument: 0,
+      plain,
+    });
   }
 
   protected upper(at = this.i): string {
@@ -128,7 +145,8 @@ export class Emitter {
   protected opensQuery(at: number): boolean {
     const first = this.upper(at + 1);
     if (first === 'SELECT' || first === 'WITH') return true;
-    if (first === 'TABLE' || first === 'VALUES') return true;
+    if (first === 'TABLE') return true;
+    if (first === 'VALUES') return !this.callsValues(at + 1);
     if (first !== '(') return false;
     if (!this.opensQuery(at + 1)) return false;
     const after = (this.close[at + 1] ?? -1) + 1;
@@ -138,6 +156,35 @@ export class Emitter {
       this.upper(after) === 'ORDER' ||
       this.upper(after) === 'LIMIT'
     );
+  }
+
+  /**
+   * A join as an operand, which the parser reads in some places only: given to it as a derived table, which it reads in
+   * all. Answers what closes it.
+   */
+  protected openNest(): string {
+    this.out.push('(', 'select');
+    this.name([], true, -1, -1);
+    this.out.push('from');
+    const index = this.leaf({
+      kind: 'name',
+      parts: [nestMark],
+      star: false,
+      start: 0,
+      end: 0,
+      token: -1,
+      columns: null,
+    });
+    return `) i${index}`;
+  }
+
+  /** `VALUES (name)` and nothing more in the parenthesis: the function of ON DUPLICATE KEY UPDATE. */
+  private callsValues(at: number): boolean {
+    if (this.upper(at + 1) !== '(') return false;
+    const end = this.close[at + 1] ?? -1;
+    for (let i = at + 2; i < end; i++)
+      if (this.kind(i) !== 'word' && this.kind(i) !== 'quoted' && this.upper(i) !== '.') return false;
+    return this.upper(end + 1) === ')';
   }
 
   protected emit(word: string): void {
@@ -153,9 +200,23 @@ export class Emitter {
 
   /** Drops the rest of a call's parenthesis: a type, a character set. Only words, numbers and strings may stand there. */
   protected toEndOfCall(): void {
+    this.type();
+    if (this.upper() !== ')') this.refuse('a malformed type');
+  }
+
+  /** Drops `LEVEL 1 DESC, 2-3` at the end of WEIGHT_STRING. */
+  protected levels(): void {
+    for (; this.upper() !== ')'; this.i++) {
+      const level = ['LEVEL', 'ASC', 'DESC', 'REVERSE', ',', '-'].includes(this.upper());
+      if (!level && this.kind() !== 'number') this.refuse('levels of this form');
+    }
+  }
+
+  /** Drops what stands up to the next comma, or the end of the call. */
+  protected type(): void {
     while (this.i < this.tokens.length) {
       const upper = this.upper();
-      if (upper === ')') return;
+      if (upper === ')' || upper === ',') return;
       if (upper === '(') {
         const end = this.close[this.i] ?? this.i;
         for (let j = this.i + 1; j < end; j++)

@@ -12,7 +12,17 @@ export class ExpressionEmitter extends CallEmitter {
       this.open(frame);
       return;
     }
+    if (op === '{') {
+      this.escape(frame);
+      return;
+    }
+    if (op === '}') {
+      if (frame.name !== '{') this.refuse('`}` here');
+      this.closeFrame();
+      return;
+    }
     if (op === ')') {
+      if (frame.name === '{') this.refuse('`)` here');
       this.closeFrame();
       return;
     }
@@ -44,25 +54,46 @@ export class ExpressionEmitter extends CallEmitter {
       this.i++;
   }
 
+  /** `{d '2020-01-01'}`, `{fn expression}`, `{oj join}`: what stands behind the word, and no more. */
+  private escape(frame: Frame): void {
+    const join = frame.clause === 'from' && (frame.kind === 'query' || frame.kind === 'from');
+    if (this.kind(this.i + 1) !== 'word' || (this.upper(this.i + 1) === 'OJ') !== join)
+      this.refuse('`{` here');
+    if (!join) this.inExpression(frame, '{');
+    this.i += 2;
+    if (join) this.push('from', 'from', '{', this.openNest());
+    else {
+      this.out.push(this.call('row'), '(');
+      this.push('call', 'expression', '{', ')');
+    }
+  }
+
   protected open(frame: Frame): void {
     const at = this.i;
     const inFrom =
       (frame.kind === 'query' && frame.clause === 'from') ||
       (frame.kind === 'from' && frame.clause === 'from');
-    if (frame.kind === 'query' && frame.clause === 'start') {
+    const afterWith =
+      frame.kind === 'query' &&
+      frame.clause === 'with' &&
+      this.upper(this.i - 1) === ')' &&
+      this.opensQuery(at);
+    if (afterWith || (frame.kind === 'query' && frame.clause === 'start')) {
       this.wrapArm();
       return;
     }
     if (this.opensQuery(at)) {
+      const value = !inFrom && !(frame.kind === 'query' && frame.clause === 'with');
+      if (value) this.out.push(this.call('scalar'), '(');
       this.out.push('(');
       this.i++;
-      this.push('query', 'start', '', ')');
+      this.push('query', 'start', '', value ? ') )' : ')');
       return;
     }
     if (inFrom) {
-      this.out.push('(');
+      const closers = this.openNest();
       this.i++;
-      this.push('from', 'from', '', ')');
+      this.push('from', 'from', '', closers);
       return;
     }
     if (frame.kind === 'query' && frame.clause === 'with') {
@@ -107,6 +138,10 @@ export class ExpressionEmitter extends CallEmitter {
     if (!frame || frame.kind === 'case')
       throw new Unsupported('CASE without END', this.tokens[this.i]?.start ?? null, 'syntax');
     this.i++;
+    if (frame.kind === 'row') {
+      this.endRow(frame);
+      return;
+    }
     if (frame.kind === 'call' && this.upper() === 'OVER') {
       this.over(frame);
       return;
@@ -123,6 +158,27 @@ export class ExpressionEmitter extends CallEmitter {
       this.i += 2;
       this.push('call', 'expression', 'AGAINST', ')');
     }
+  }
+
+  protected opensRow(at: number): boolean {
+    return this.upper(at) === '(' || (this.upper(at) === 'ROW' && this.upper(at + 1) === '(');
+  }
+
+  /** A row of VALUES is a SELECT without FROM; the next one follows by UNION ALL. */
+  protected row(query: Frame, first: boolean): void {
+    this.out.push('select');
+    const named = this.upper() === 'ROW';
+    this.i += named ? 2 : 1;
+    query.clause = 'expression';
+    this.push('row', 'expression', named && first ? 'ROW' : '', '');
+  }
+
+  private endRow(row: Frame): void {
+    this.nameOfRow(row);
+    if (this.upper() !== ',' || !this.opensRow(this.i + 1)) return;
+    this.i++;
+    this.out.push('union', 'all');
+    this.row(this.frame, false);
   }
 
   protected expressionWord(word: string, next: string, frame: Frame): boolean {
@@ -160,9 +216,12 @@ export class ExpressionEmitter extends CallEmitter {
         this.i += 2;
         return true;
       case 'ESCAPE':
-        if (!this.afterOperand() || (this.kind(this.i + 1) !== 'string' && this.kind(this.i + 1) !== 'param'))
-          return false;
-        this.i += 2;
+        if (!this.afterOperand()) return false;
+        if (this.kind(this.i + 1) === 'string' || this.kind(this.i + 1) === 'param') this.i += 2;
+        else {
+          this.inExpression(frame, word);
+          this.emit('+');
+        }
         return true;
       case 'IN':
         return this.membership(frame);

@@ -9,6 +9,8 @@ export class Facts {
   literals: Analyzed['literals'] = 'free';
   /** A column was named with its database, which a rewritten table reference would break. */
   namesDatabase = false;
+  /** The answer tells how many rows were looked at: none may be left out by a rewritten table reference. */
+  countsRows = false;
   /** SLEEP of a literal or a parameter: it tells nothing as long as no row of a user's decides whether it comes to it. */
   sleeps = false;
   private readonly uses = new Map<string, ColumnUse>();

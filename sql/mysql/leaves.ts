@@ -10,6 +10,8 @@ export type Leaf =
       readonly end: number;
       readonly token: number;
       columns: string[] | null;
+      /** What stands behind the name keeps it from being replaced by a subquery. */
+      fixed?: boolean;
     }
   | {
       readonly kind: 'call';
@@ -22,7 +24,17 @@ export type Leaf =
   | { readonly kind: 'literal'; readonly integer: number | null }
   | { readonly kind: 'parameter' }
   | { readonly kind: 'constant'; readonly fn: string | null };
-export type CallRole = 'call' | 'row' | 'case' | 'exists' | 'in' | 'over' | 'against';
+/** `scalar`: a query as a value; the parser takes `select (select` for a call of its own making. */
+export type CallRole =
+  | 'call'
+  | 'row'
+  | 'scalar'
+  | 'json_table'
+  | 'case'
+  | 'exists'
+  | 'in'
+  | 'over'
+  | 'against';
 
 export interface Skeleton {
   readonly text: string;
@@ -32,6 +44,8 @@ export interface Skeleton {
   /** 'INTO OUTFILE' or 'INTO DUMPFILE'. */
   readonly file: string | null;
   readonly userVariables: boolean;
+  /** How many rows are looked at can be told from the answer. */
+  readonly countsRows: boolean;
 }
 
 /** Thrown inside this room only: what can't be vouched for, in words without a literal. */
@@ -50,3 +64,6 @@ export class Unsupported extends Error {
 }
 
 export const leafBase = 1_000_000;
+
+/** The alias under which a join that is an operand goes to the parser; no name of a text has a NUL. */
+export const nestMark = '\u0000nest';

@@ -8,12 +8,14 @@ import { Unsupported } from './leaves.ts';
 import {
   besides,
   type Ctes,
+  combine,
   couldBeText,
   joinUsing,
   mergeColumns,
   noRelation,
   type OutColumn,
   type Relation,
+  rename,
   Scope,
   type Source,
 } from './scope.ts';
@@ -233,7 +235,7 @@ export class Resolver extends SourceReader {
           )
         : [];
     if (aliased[0] && context.mode === 'first') return mergeColumns(aliased);
-    const column = context.scope.column(leaf.parts);
+    const column = context.scope.column(leaf.parts, aliased.length > 0);
     if (aliased[0]) return mergeColumns(column ? [...aliased, column] : aliased);
     if (!column)
       throw new Unsupported(`Unknown column '${leaf.parts.join('.')}'`, leaf.start, 'unknown_name');
@@ -305,6 +307,7 @@ export class Resolver extends SourceReader {
       clause === 'expression' || clause === 'function' || clause === 'aggregate' || clause === 'window';
     if (leaf.role === 'over') inner = inSelectList ? 'window' : clause;
     else if (leaf.role === 'against') inner = clause;
+    else if (leaf.role === 'json_table') inner = 'function';
     else if (leaf.role === 'call') {
       const aggregate = this.noteCall(leaf, args);
       if (inSelectList) inner = aggregate ? 'aggregate' : 'function';
@@ -387,13 +390,16 @@ export class Resolver extends SourceReader {
   private operand(item: FromItem, scope: Scope, ctes: Ctes | null): Relation {
     if (item.source.kind === 'nest') {
       if (item.alias) throw new Unsupported('an alias on a parenthesised join');
+      // what a server lets these see of the tables around the parenthesis is not known here
+      if (item.source.items.some(({ lateral }) => lateral))
+        throw new Unsupported('LATERAL or JSON_TABLE inside a join that is an operand');
       const nested = new Scope(scope.parent, this.catalog.foldsTableNames);
       this.from(item.source.items, nested, ctes);
       return nested.relation;
     }
     if (item.source.kind === 'query') {
       const inside = this.query(item.source.query, item.lateral ? scope : scope.parent, ctes, 'output');
-      const { outputs } = inside;
+      const outputs = spread(item, inside.outputs);
       if (item.alias?.parts[0]?.startsWith('\u0000arm') && inside.scope)
         scope.merged.push(inside.scope, ...inside.scope.merged);
       const columns = rename(outputs, item.alias?.columns ?? []);
@@ -420,26 +426,14 @@ export class Resolver extends SourceReader {
 const includesRef = (refs: readonly ColumnRef[], { schema, table, column }: ColumnRef): boolean =>
   refs.some((ref) => ref.schema === schema && ref.table === table && ref.column === column);
 
+/** JSON_TABLE: each of its columns is made of the one expression. */
+function spread({ source, alias }: FromItem, outputs: readonly OutColumn[]): readonly OutColumn[] {
+  const [only] = source.kind === 'query' ? (source.query.arms[0]?.items ?? []) : [];
+  if (only?.expr.kind !== 'call' || only.expr.leaf.role !== 'json_table') return outputs;
+  return (alias?.columns ?? []).map((name) => ({ name, sources: outputs[0]?.sources ?? [], direct: false }));
+}
+
 /** A constant, or a sum of them with signs. */
 function isSigned(expr: Expr): boolean {
   return expr.kind === 'constant' || (expr.kind === 'operation' && expr.args.every(isSigned));
-}
-
-/** Arms of a set operation, column by column; names are the first arm's. */
-function combine(arms: readonly (readonly OutColumn[])[]): OutColumn[] {
-  const first = arms[0] ?? [];
-  if (arms.some((arm) => arm.length !== first.length))
-    throw new Unsupported(
-      'The used SELECT statements have a different number of columns',
-      null,
-      'unknown_name',
-    );
-  return first.map((column, at) => mergeColumns([column, ...arms.slice(1).map((arm) => arm[at] ?? column)]));
-}
-
-function rename(columns: readonly OutColumn[], names: readonly string[]): readonly OutColumn[] {
-  if (names.length === 0) return columns;
-  if (names.length !== columns.length)
-    throw new Unsupported('a column list of another length than its query', null, 'unknown_name');
-  return columns.map((column, at) => ({ ...column, name: names[at] ?? column.name }));
 }

@@ -2,6 +2,7 @@
 import type { CatalogTable } from '../catalog.ts';
 import type { ColumnRef } from '../statement.ts';
 import { Unsupported } from './leaves.ts';
+import { isSystemSchema } from './system.ts';
 
 /** A column as a query sees it. `direct`: a plain copy of each of its sources. */
 export interface OutColumn {
@@ -53,6 +54,7 @@ export class Scope {
   }
 
   private sameTable(a: string, b: string): boolean {
+    if (isSystemSchema(a) && isSystemSchema(b)) return a.toLowerCase() === b.toLowerCase();
     return a === b || (this.folds && a.toLowerCase() === b.toLowerCase());
   }
 
@@ -69,10 +71,11 @@ export class Scope {
 
   /**
    * The column that the parts name here or, failing that, outside. null when nobody knows it. Where it depends on
-   * more than the text who is meant, all who may be meant count.
+   * more than the text who is meant, all who may be meant count. `several`: a name that is ambiguous here is none that
+   * the server refuses, since a select item has it too.
    */
-  column(parts: readonly string[]): OutColumn | null {
-    const found = this.own(parts);
+  column(parts: readonly string[], several = false): OutColumn | null {
+    const found = this.own(parts, several);
     const certain = found !== null && !this.guesses(parts);
     const outside = certain ? null : (this.parent?.fromInside(parts) ?? null);
     return found && outside ? mergeColumns([found, outside]) : (found ?? outside);
@@ -101,7 +104,7 @@ export class Scope {
   }
 
   /** In this scope alone. */
-  own(parts: readonly string[]): OutColumn | null {
+  own(parts: readonly string[], several = false): OutColumn | null {
     const name = parts[parts.length - 1] ?? '';
     const folded = name.toLowerCase();
     if (parts.length > 1) {
@@ -114,8 +117,9 @@ export class Scope {
       return column ?? (source.open ? openColumn(source.open, name) : null);
     }
     const found = this.relation.visible.filter((candidate) => candidate.name.toLowerCase() === folded);
-    if (found.length > 1) throw new Unsupported(`Column '${name}' is ambiguous`, null, 'unknown_name');
-    if (found[0]) return found[0];
+    if (found.length > 1 && !several)
+      throw new Unsupported(`Column '${name}' is ambiguous`, null, 'unknown_name');
+    if (found[0]) return mergeColumns(found);
     if (couldBeText(name)) {
       const unnamed = this.relation.visible.filter((candidate) => candidate.name === '');
       if (unnamed.length > 0) return mergeColumns(unnamed);
@@ -208,4 +212,24 @@ export function mergeColumns(columns: readonly OutColumn[]): OutColumn {
       ? { mixed: true }
       : {}),
   };
+}
+
+/** Arms of a set operation, column by column; names are the first arm's. */
+export function combine(arms: readonly (readonly OutColumn[])[]): OutColumn[] {
+  const first = arms[0] ?? [];
+  if (arms.some((arm) => arm.length !== first.length))
+    throw new Unsupported(
+      'The used SELECT statements have a different number of columns',
+      null,
+      'unknown_name',
+    );
+  return first.map((column, at) => mergeColumns([column, ...arms.slice(1).map((arm) => arm[at] ?? column)]));
+}
+
+/** The columns under the names of a column list; an empty one leaves them as they are. */
+export function rename(columns: readonly OutColumn[], names: readonly string[]): readonly OutColumn[] {
+  if (names.length === 0) return columns;
+  if (names.length !== columns.length)
+    throw new Unsupported('a column list of another length than its query', null, 'unknown_name');
+  return columns.map((column, at) => ({ ...column, name: names[at] ?? column.name }));
 }

@@ -8,7 +8,13 @@ import type { Frame } from './emitter.ts';
 import { ExpressionEmitter } from './expressions.ts';
 import { type Skeleton, Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
-import { callableReserved, charsetIntroducers, reservedWords, selectOptions } from './words.ts';
+import {
+  bitsIntroducers,
+  callableReserved,
+  charsetIntroducers,
+  reservedWords,
+  selectOptions,
+} from './words.ts';
 
 export function buildSkeleton(tokens: readonly Token[]): Skeleton {
   return new Builder(tokens).run();
@@ -17,6 +23,7 @@ export function buildSkeleton(tokens: readonly Token[]): Skeleton {
 class Builder extends ExpressionEmitter {
   /** Tokens in front of which a NATURAL JOIN's operand in parentheses, and its alias, has ended. */
   private readonly naturals = new Set<number>();
+  private readonly nestClosers: string[] = [];
 
   run(): Skeleton {
     this.push('query', 'start', '', '');
@@ -25,6 +32,7 @@ class Builder extends ExpressionEmitter {
       if (this.i >= this.tokens.length) break;
       this.step();
     }
+    if (this.nestClosers.length > 0) throw new Unsupported('a malformed JOIN', null, 'syntax');
     if (this.naturals.size > 0) throw new Unsupported('a malformed NATURAL JOIN', null, 'syntax');
     const frame = this.frames.pop();
     if (!frame || this.frames.length > 0) throw new Unsupported('CASE without END', null, 'syntax');
@@ -35,6 +43,7 @@ class Builder extends ExpressionEmitter {
       assigns: this.assigns,
       file: this.file,
       userVariables: this.userVariables,
+      countsRows: this.countsRows,
     };
   }
 
@@ -96,8 +105,8 @@ class Builder extends ExpressionEmitter {
       return;
     }
     if (
-      charsetIntroducers.has(word) &&
-      (this.kind(this.i + 1) === 'string' || this.kind(this.i + 1) === 'bits')
+      (charsetIntroducers.has(word) && this.kind(this.i + 1) === 'string') ||
+      ((charsetIntroducers.has(word) || bitsIntroducers.has(word)) && this.kind(this.i + 1) === 'bits')
     ) {
       this.i++;
       return;
@@ -132,6 +141,11 @@ class Builder extends ExpressionEmitter {
         while (selectOptions.has(this.upper()) || this.upper() === 'ALL') this.i++;
         if (this.upper() === 'DISTINCT' || this.upper() === 'DISTINCTROW') this.emit('distinct');
         while (selectOptions.has(this.upper())) this.i++;
+        return true;
+      case 'VALUES':
+        if (frame.clause !== 'start' || !this.opensRow(this.i + 1)) return false;
+        this.i++;
+        this.row(frame, true);
         return true;
       case 'TABLE':
         if (frame.clause !== 'start') return false;
@@ -174,21 +188,28 @@ class Builder extends ExpressionEmitter {
         if (next !== 'BY') return false;
         this.out.push(word.toLowerCase(), 'by');
         this.i += 2;
+        frame.grouping = word === 'GROUP';
         frame.clause = 'expression';
         return true;
       case 'ASC':
       case 'DESC':
         if (frame.clause !== 'expression') return false;
-        this.emit(word.toLowerCase());
+        if (frame.grouping) this.i++;
+        else this.emit(word.toLowerCase());
         return true;
       case 'LIMIT':
-        this.emit('limit');
+        if (next !== 'ROWS') this.emit('limit');
+        else this.i++;
         frame.clause = 'limit';
         return true;
+      case 'ROWS':
+        return this.rowsExamined(frame);
       case 'OFFSET':
-        if (frame.clause !== 'limit') return false;
+        if (frame.clause !== 'limit') return this.offsetRows();
         this.emit('offset');
         return true;
+      case 'FETCH':
+        return this.fetchRows(next);
       case 'UNION':
       case 'INTERSECT':
       case 'EXCEPT': {
@@ -207,6 +228,46 @@ class Builder extends ExpressionEmitter {
         return this.into(next);
     }
     return frame.clause === 'from' || frame.clause === 'on' ? this.fromWord(word, next, frame) : false;
+  }
+
+  /** OFFSET n ROWS, in front of FETCH or alone. */
+  private offsetRows(): boolean {
+    const rows = this.upper(this.i + 2);
+    if (this.kind(this.i + 1) !== 'number' && this.kind(this.i + 1) !== 'param') return false;
+    if (rows !== 'ROW' && rows !== 'ROWS') return false;
+    this.i += 3;
+    if (this.upper() !== 'FETCH') this.limitOne();
+    return true;
+  }
+
+  /** LIMIT ... ROWS EXAMINED n: how much of the answer comes depends on rows that are not in it. */
+  private rowsExamined(frame: Frame): boolean {
+    if (frame.clause !== 'limit' || this.upper(this.i + 1) !== 'EXAMINED') return false;
+    if (this.kind(this.i + 2) !== 'number' && this.kind(this.i + 2) !== 'param') return false;
+    this.countsRows = true;
+    this.i += 3;
+    frame.clause = 'tail';
+    return true;
+  }
+
+  /** FETCH FIRST [n] ROWS ONLY | WITH TIES: a LIMIT. */
+  private fetchRows(next: string): boolean {
+    if (next !== 'FIRST' && next !== 'NEXT') return false;
+    this.i += 2;
+    if (this.kind() === 'number' || this.kind() === 'param') this.i++;
+    if (this.upper() !== 'ROW' && this.upper() !== 'ROWS') this.refuse('FETCH of this form');
+    this.i++;
+    if (this.upper() === 'ONLY') this.i++;
+    else if (this.upper() === 'WITH' && this.upper(this.i + 1) === 'TIES') this.i += 2;
+    else this.refuse('FETCH of this form');
+    this.limitOne();
+    return true;
+  }
+
+  private limitOne(): void {
+    this.out.push('limit');
+    this.constant();
+    this.frame.clause = 'tail';
   }
 
   protected locking(word: string, next: string): boolean {
@@ -251,11 +312,13 @@ class Builder extends ExpressionEmitter {
         this.emit('as');
         return true;
       case 'ON':
+        this.closeNests();
         this.emit('on');
         frame.clause = 'on';
         return true;
       case 'USING':
         if (next !== '(') return false;
+        this.closeNests();
         this.out.push('using', '(');
         this.i += 2;
         this.push('list', 'expression', '', ')', true);
@@ -275,19 +338,19 @@ class Builder extends ExpressionEmitter {
         if (next !== 'JOIN' && next !== 'OUTER') return false;
         this.out.push(word.toLowerCase(), 'join');
         this.i += next === 'OUTER' ? 3 : 2;
-        frame.clause = 'from';
+        this.operand(frame);
         return true;
       case 'INNER':
       case 'CROSS':
         if (next !== 'JOIN') return false;
         this.out.push('inner', 'join');
         this.i += 2;
-        frame.clause = 'from';
+        this.operand(frame);
         return true;
       case 'JOIN':
         this.out.push('inner', 'join');
         this.i++;
-        frame.clause = 'from';
+        this.operand(frame);
         return true;
       case 'DUAL':
         if (frame.clause !== 'from') return false;
@@ -296,6 +359,17 @@ class Builder extends ExpressionEmitter {
         return true;
     }
     return false;
+  }
+
+  /** Behind a JOIN word: its right operand, with what opens it when that is a join itself. */
+  private operand(frame: Frame): void {
+    frame.clause = 'from';
+    if (this.nests.begins.has(this.i - 1)) this.nestClosers.push(this.openNest());
+  }
+
+  private closeNests(): void {
+    for (let count = this.nests.ends.get(this.i) ?? 0; count > 0; count--)
+      this.out.push(...(this.nestClosers.pop() ?? '').split(' '));
   }
 
   /** NATURAL JOIN x becomes JOIN x USING (marker); the marker's place is behind the joined table and its alias. */
@@ -309,7 +383,8 @@ class Builder extends ExpressionEmitter {
       this.out.push('inner');
       if (side === 'INNER') this.i++;
     }
-    if (this.upper() !== 'JOIN') this.refuse('a malformed NATURAL JOIN');
+    const straight = side === 'STRAIGHT_JOIN';
+    if (this.upper() !== 'JOIN' && !straight) this.refuse('a malformed NATURAL JOIN');
     this.emit('join');
     frame.clause = 'from';
     if (this.upper() === '(') {

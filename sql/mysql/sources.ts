@@ -58,6 +58,14 @@ export abstract class SourceReader {
       }
     }
     const schema = leaf.parts.length === 2 ? (leaf.parts[0] ?? '') : this.names.path[0];
+    if (this.catalog.isMariaDb && sequenceTable.test(name) && !this.catalog.table(schema ?? '', name))
+      return {
+        name: alias?.parts[0] ?? name,
+        schema: alias ? null : (schema ?? null),
+        columns: sequence,
+        open: null,
+        uses: [0, 0],
+      };
     if (schema === undefined) throw new Unsupported('No database selected', leaf.start, 'unknown_name');
     const from = this.facts.tables.length;
     const { columns, table } = this.table(schema, name, leaf, alias !== null);
@@ -107,7 +115,8 @@ export abstract class SourceReader {
         'unknown_name',
       );
     const view = table.kind === 'view';
-    const span = viaView || leaf.token < 0 ? null : { start: leaf.start, end: leaf.end, aliased };
+    const span =
+      viaView || leaf.token < 0 || leaf.fixed ? null : { start: leaf.start, end: leaf.end, aliased };
     this.facts.table({
       schema: table.schema,
       table: table.name,
@@ -142,6 +151,10 @@ export abstract class SourceReader {
     }
   }
 }
+
+/** Tables that MariaDB makes up by their names, so that nobody can have made one: rows of numbers. */
+const sequenceTable = /^seq_[0-9]+_to_[0-9]+(_step_[0-9]+)?$/;
+const sequence: readonly OutColumn[] = [{ name: 'seq', sources: [], direct: true }];
 
 function ownColumns(schema: string, table: CatalogTable): readonly OutColumn[] {
   return table.columns.map((column) => ({

@@ -3,7 +3,7 @@
  * a value, that isn't named here is refused; and every placeholder has to turn up exactly once.
  */
 import sqlParser from 'node-sql-parser/build/mariadb.js';
-import { type Leaf, leafBase, type Skeleton, Unsupported } from './leaves.ts';
+import { type Leaf, leafBase, nestMark, type Skeleton, Unsupported } from './leaves.ts';
 
 export type NameLeaf = Extract<Leaf, { kind: 'name' }>;
 export type CallLeaf = Extract<Leaf, { kind: 'call' }>;
@@ -92,6 +92,27 @@ function sourceOffset(skeleton: Skeleton, at: number): number | null {
     if (leaf?.kind === 'name' && leaf.token >= 0) return leaf.start;
   }
   return null;
+}
+
+/** The operands of a join that went to the parser as a derived table: of all that a query may have it has FROM alone. */
+function nestOf(query: Query): readonly FromItem[] {
+  const [arm] = query.arms;
+  const [item] = arm?.items ?? [];
+  const plain =
+    query.arms.length === 1 &&
+    arm !== undefined &&
+    arm.items.length === 1 &&
+    item?.expr.kind === 'name' &&
+    item.expr.leaf.star &&
+    item.expr.leaf.parts.length === 0 &&
+    item.alias === null &&
+    query.ctes.length + query.order.length + arm.group.length === 0 &&
+    !query.limited &&
+    !arm.distinct &&
+    arm.where === null &&
+    arm.having === null;
+  if (!plain) throw new Unsupported('an unexpected FROM');
+  return arm.from;
 }
 
 class Reader {
@@ -276,14 +297,18 @@ class Reader {
         throw new Unsupported('a join of another kind');
     }
     let source: FromItem['source'];
+    let alias = isEmpty(value.as) ? null : this.name(value.as);
     if (typeof value.table === 'string') source = { kind: 'table', leaf: this.name(value.table) };
-    else if (Array.isArray(value.expr))
-      source = { kind: 'nest', items: value.expr.map((item) => this.fromItem(item)) };
     else source = { kind: 'query', query: this.query(value.expr) };
+    if (alias?.parts[0] === nestMark) {
+      if (source.kind !== 'query') throw new Unsupported('an unexpected FROM');
+      source = { kind: 'nest', items: nestOf(source.query) };
+      alias = null;
+    }
     if (!isEmpty(value.prefix) && value.prefix !== 'lateral') throw new Unsupported('an unexpected FROM');
     return {
       source,
-      alias: isEmpty(value.as) ? null : this.name(value.as),
+      alias,
       lateral: value.prefix === 'lateral',
       join,
       on: isEmpty(value.on) ? null : this.expr(value.on),
@@ -336,7 +361,10 @@ class Reader {
           this.only(value.args, ['type', 'value'], 'an argument list');
           args = this.list(value.args.value).map((item) => this.expr(item));
         }
-        return { kind: 'call', leaf, args };
+        if (leaf.role !== 'scalar') return { kind: 'call', leaf, args };
+        if (args.length !== 1 || args[0]?.kind !== 'query')
+          throw new Unsupported('a query as a value of this form');
+        return args[0];
       }
       default:
         throw new Unsupported('an expression of an unknown kind');

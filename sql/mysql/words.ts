@@ -28,7 +28,7 @@ export const callableReserved = words(
 
 /** Words that stand for a value by themselves. */
 export const bareLeaves = words(
-  'NULL TRUE FALSE DEFAULT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP UTC_DATE UTC_TIME UTC_TIMESTAMP CURRENT_USER CURRENT_ROLE',
+  'NULL TRUE FALSE DEFAULT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP UTC_DATE UTC_TIME UTC_TIMESTAMP CURRENT_USER CURRENT_ROLE IGNORE',
 );
 
 /** Of those, the ones that are functions. */
@@ -48,6 +48,9 @@ export const charsetIntroducers = words(`
   _UTF8MB4 _UTF8MB3 _UTF8 _LATIN1 _BINARY _ASCII _UCS2 _UTF16 _UTF16LE _UTF32 _CP1250 _CP1251 _CP1252 _CP1256 _CP1257
   _LATIN2 _LATIN5 _LATIN7 _KOI8R _KOI8U _GREEK _HEBREW _TIS620 _CP850 _CP852 _CP866 _MACCE _MACROMAN _HP8 _DEC8 _SWE7
   _ARMSCII8 _GEOSTD8 _KEYBCS2 _EUCKR _UJIS`);
+
+/** Character sets in which a quote or backslash may be a part of another character: only in front of bits. */
+export const bitsIntroducers = words('_BIG5 _CP932 _EUCJPMS _GB18030 _GB2312 _GBK _SJIS');
 
 /** Between SELECT and the first item; none changes what is read. */
 export const selectOptions = words(

@@ -254,14 +254,14 @@ test('a query can not hide in SHOW', () => {
 
 test('what is not understood is refused with its name and without a literal', () => {
   for (const sql of [
-    "values row(1, 'secret')",
-    "select * from json_table('secret', '$' columns (a int path '$')) j",
+    "values row(1, 'secret') values",
+    "select * from json_table('secret', '$' columns (a int path '$'))",
     "signal sqlstate 'secret'",
     "frob 'secret'",
     "select 'secret' from from",
     "select 'secret",
     "select 'secret' from contacts window w (order by id)",
-    "select {d 'secret'}",
+    "select {'secret'}",
   ]) {
     const { message, shape } = refused(sql);
     assert.doesNotMatch(message + shape, /secret/, sql);
