@@ -114,6 +114,9 @@ const postgres: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
     'track_activities',
     // Turned off, a statement that a policy would have filtered fails instead; who may read past policies does so anyway.
     'row_security',
+    // The order in which rows come, and which relations may not be read at all.
+    'synchronize_seqscans',
+    'restrict_nonsystem_relation_kind',
   ].map((name): [string, Allowed] => [name, any]),
   ['client_encoding', oneOf('utf8', 'utf-8', 'unicode')],
   ['names', oneOf('utf8', 'utf-8', 'unicode')],

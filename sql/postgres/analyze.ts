@@ -5,6 +5,7 @@ import type { Catalog, CatalogTable, NameScope } from '../catalog.ts';
 import type { Opaque, Output, Statement, TableUse } from '../statement.ts';
 import { insert, merge, remove, update } from './changes.ts';
 import { type Fingerprint, fingerprint, modernNumber, shapeOf } from './fingerprint.ts';
+import { channelsByColumn } from './guarded-relations.ts';
 import { type Column, type Place, StatementRecord, Unanswerable, type Walk } from './model.ts';
 import { select } from './queries.ts';
 import { SourceText } from './source-text.ts';
@@ -94,6 +95,8 @@ function analyzeOne(
     const path = names.path.includes('pg_catalog') ? names.path : ['pg_catalog', ...names.path];
     const walk: Walk = { record, catalog, path, text: source, viewDepth: 0, rows, parseView };
     const top = statement(walk, raw.stmt!, source.offset(start), end);
+    const readInFull = top.kind === 'select' && !record.copy && !top.columns.some((column) => column.many);
+    for (const effect of channelsByColumn(record.tables, readInFull ? record.uses : null)) record.has(effect);
     return {
       kind: 'analyzed',
       shape,

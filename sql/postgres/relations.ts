@@ -1,7 +1,8 @@
 /** Tables and views that a text names: the use that it makes of them, their columns, and what lies behind a view. */
 import type { Node, RangeVar } from 'libpg-query';
 import type { CatalogTable } from '../catalog.ts';
-import type { Channel, ColumnRef } from '../statement.ts';
+import type { ColumnRef } from '../statement.ts';
+import { channelOf } from './guarded-relations.ts';
 import {
   type Column,
   type FollowedView,
@@ -17,25 +18,6 @@ import { check, stringsOf } from './tree.ts';
 
 const viewDepthMax = 32;
 const ancestorsMax = 64;
-
-/** System relations that carry values of rows, other sessions, or secrets. */
-const channels: ReadonlyMap<string, Channel> = new Map(
-  (
-    [
-      ['statistics', 'pg_statistic pg_stats pg_stats_ext pg_stats_ext_exprs pg_statistic_ext_data'],
-      ['large_object', 'pg_largeobject'],
-      [
-        'identity',
-        'pg_authid pg_shadow pg_user_mapping pg_user_mappings pg_hba_file_rules pg_ident_file_mappings',
-      ],
-      ['identity', 'user_mapping_options user_mappings'],
-      ['replication', 'pg_subscription pg_stat_replication pg_replication_slots pg_stat_wal_receiver'],
-      ['replication', 'pg_stat_subscription pg_replication_origin_status pg_stat_replication_slots'],
-      ['other_session', 'pg_stat_activity pg_prepared_xacts pg_stat_statements'],
-      ['server', 'pg_file_settings pg_config pg_backend_memory_contexts pg_shmem_allocations pg_aios'],
-    ] as const
-  ).flatMap(([channel, names]) => names.split(' ').map((name) => [name, channel] as const)),
-);
 
 const systemSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
 
@@ -101,7 +83,7 @@ export function noteTable(walk: Walk, node: object, table: CatalogTable, access:
   walk.record.byNode.set(node, use);
   walk.record.tables.push(use);
   for (const view of walk.record.following) view.tables.add(use);
-  const channel = channels.get(table.name);
+  const channel = channelOf(table.name);
   const what = `${table.schema}.${table.name}`;
   if (channel && (system || table.name === 'pg_stat_statements'))
     walk.record.has({ kind: 'channel', channel, what });
