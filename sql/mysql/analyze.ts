@@ -164,7 +164,7 @@ function dispatch(work: Work, cursor: Cursor): Draft {
         ? `a statement that begins with ${word.slice(0, 40)}`
         : 'a statement of this form',
       cursor.offset,
-      mayBegin(cursor.tokens) ? 'unsupported' : 'syntax',
+      mayBegin(cursor.tokens[0]) ? 'unsupported' : 'syntax',
     );
   return reader(work, cursor);
 }

@@ -13,10 +13,8 @@ const verbs: ReadonlySet<string> = new Set(
   ),
 );
 
-/** False when neither server has a statement that begins with these tokens. Labels are left to the servers. */
-export function mayBegin(tokens: readonly Token[]): boolean {
-  const [first, second] = tokens;
+/** False when neither server has a statement that begins so. */
+export function mayBegin(first: Token | undefined): boolean {
   if (first === undefined || first.upper === '(' || first.kind === 'executable_comment') return true;
-  if (first.kind !== 'word') return first.kind === 'quoted' && second?.upper === ':';
-  return verbs.has(first.upper) || second?.upper === ':';
+  return first.kind === 'word' && verbs.has(first.upper);
 }
