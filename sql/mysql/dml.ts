@@ -251,9 +251,12 @@ export function analyzeInsert(work: Work, cursor: Cursor): Draft {
       ? [...table, made(','), ...newRow(aliasColumns ?? target.columns.map(({ name }) => name), alias)]
       : conflictFrom;
     const before = work.facts.tables.length;
-    const items = set.map(({ value }) => asItem(value));
-    const { outputs } = work.query([made('SELECT'), ...commaList(items), made('FROM'), ...from], 'write');
-    for (const output of outputs) work.facts.use(output.sources, 'conflict');
+    // what reads nothing needs no names: INSERT INTO t SELECT ... FROM t would have the same one twice
+    const items = set.filter(({ value }) => !isSimple(value)).map(({ value }) => asItem(value));
+    if (items.length > 0) {
+      const { outputs } = work.query([made('SELECT'), ...commaList(items), made('FROM'), ...from], 'write');
+      for (const output of outputs) work.facts.use(output.sources, 'conflict');
+    }
     keepOthers(work, before);
     for (const { target: name } of set) {
       const refs = written(scope, name);

@@ -208,7 +208,7 @@ export class Resolver extends SourceReader {
       );
       if (!source)
         throw new Unsupported(`Unknown table '${leaf.parts.join('.')}'`, leaf.start, 'unknown_name');
-      if (leaf.parts.length > 1) this.facts.namesDatabase = true;
+      if (leaf.parts.length > 1 && this.viewDepth === 0) this.facts.namesDatabase = true;
       columns = source.columns;
       sources = [source];
     }
@@ -224,7 +224,8 @@ export class Resolver extends SourceReader {
   }
 
   private lookup(leaf: NameLeaf, context: Context): OutColumn {
-    if (leaf.parts.length > 2) this.facts.namesDatabase = true;
+    // a view's text is not the one that is rewritten
+    if (leaf.parts.length > 2 && this.viewDepth === 0) this.facts.namesDatabase = true;
     const name = leaf.parts[leaf.parts.length - 1]?.toLowerCase();
     const aliased =
       leaf.parts.length === 1 && context.mode !== 'none'

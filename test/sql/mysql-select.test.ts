@@ -146,6 +146,9 @@ test('a table reference is located in the text, unless rewriting it would break 
   assert.deepEqual(second?.span, { start: 31, end: 39, aliased: false });
   assert.equal(read('select crm.contacts.id from crm.contacts').tables[0]?.span, null);
   assert.equal(read('/*!50000 select id from contacts */').tables[0]?.span, null);
+  // names with a database inside a view's definition are nothing to this text
+  assert.equal(read('select v.mail, crm.contacts.id from contacts, v_contacts v').tables[0]?.span, null);
+  assert.notEqual(read('select v.mail, c.id from contacts c, v_contacts v').tables[0]?.span, null);
 });
 
 test('unknown names are named', () => {

@@ -25,6 +25,14 @@ test('INSERT in all its forms names what it writes', () => {
   ]);
 });
 
+test('INSERT ... SELECT from its own table may say what a duplicate key does, in values that read nothing', () => {
+  const insert =
+    'insert into accounts (id, title) select id + 1, title from accounts on duplicate key update title =';
+  assert.deepEqual(tables(`${insert} 'again'`), ['accounts:rw', 'accounts:r']);
+  assert.deepEqual(tables(`${insert} default`), ['accounts:rw', 'accounts:r']);
+  assert.equal(refused(`${insert} region`).reason, 'unknown_name');
+});
+
 test('values read for a write count as written on', () => {
   assert.equal(clauses('insert into accounts (title) select email from contacts'), 'write');
   assert.equal(clauses('insert into accounts (title) select upper(email) from contacts'), 'function write');
