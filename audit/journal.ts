@@ -65,6 +65,8 @@ export async function openWorkerAuditLog(
 ): Promise<WorkerAuditLog> {
   return opened(journalFolder(directory, stream), options.ownerWaitMs, (owner) => {
     const log = openStreamLog(directory, stream, start, options, ingest);
+    // It may be asleep; what it reports next tells this log whether it is.
+    ingest.wake();
     return {
       ...log,
       async close() {

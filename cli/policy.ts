@@ -27,7 +27,7 @@ export function addPolicy(program: Command): void {
     .option('-c, --config <file>', 'configuration file', './cordon.yaml')
     .action((options: { config: string }) => {
       const config = requireConfig(options.config, 'skip');
-      const loaded = requirePolicy(config);
+      const loaded = requirePolicy(config).policy;
       process.stdout.write(`ok: policy ${loaded.version}\n`);
     });
   policy
@@ -49,7 +49,7 @@ export function addPolicy(program: Command): void {
     .option('--json', 'as JSON')
     .action(async (sql: string, options: ExplainOptions) => {
       const config = requireConfig(options.config, 'read');
-      const trial = await openTrial(config, requirePolicy(config));
+      const trial = await openTrial(config, requirePolicy(config).policy);
       const explanation = await trial
         .explain({
           subject: options.as ?? '',
@@ -70,7 +70,7 @@ export function addPolicy(program: Command): void {
     .option('-c, --config <file>', 'configuration file', './cordon.yaml')
     .action(async (files: string[], options: { config: string }) => {
       const config = requireConfig(options.config, 'read');
-      const trial = await openTrial(config, requirePolicy(config));
+      const trial = await openTrial(config, requirePolicy(config).policy);
       let passed = 0;
       let failed = 0;
       for (const file of files) {

@@ -1,8 +1,7 @@
 /** How the command line speaks: one line on standard error for what went wrong, plain tables or JSON for the rest. */
 import type { Config } from '../gateway/config.ts';
 import { loadConfig } from '../gateway/config.ts';
-import { readPolicy } from '../gateway/read-policy.ts';
-import type { Policy } from '../policy/model.ts';
+import { type PolicyText, readPolicy } from '../gateway/read-policy.ts';
 import { formatSourceError, type SourceError } from '../policy/source.ts';
 
 /** Ends the command: 1 for work that failed, 2 for wrong usage. `lines` go to standard error. */
@@ -32,10 +31,10 @@ export function requireConfig(file: string, secrets: 'read' | 'skip'): Config {
   return loaded.config;
 }
 
-export function requirePolicy(config: Config): Policy {
+export function requirePolicy(config: Config): PolicyText {
   const read = readPolicy(config);
   if (!read.ok) throw sourceFailure(read.errors);
-  return read.policy;
+  return read;
 }
 
 /** Rows as aligned columns under their keys; `empty` when there are none. */

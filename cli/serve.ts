@@ -1,8 +1,8 @@
 /** `cordon serve`: runs the gateway until SIGTERM or SIGINT; SIGHUP reloads. */
 import type { Command } from 'commander';
 import { startControl } from '../gateway/control.ts';
-import { openState } from '../gateway/open.ts';
-import { startServer } from '../gateway/server.ts';
+import { runInOneProcess } from '../gateway/one-process.ts';
+import { runWorkers } from '../gateway/workers/supervisor.ts';
 import { formatSourceError } from '../policy/source.ts';
 import { failure, requireConfig, requirePolicy } from './report.ts';
 
@@ -14,31 +14,32 @@ export function addServe(program: Command): void {
     .action(async (options: { config: string }) => {
       const config = requireConfig(options.config, 'read');
       const policy = requirePolicy(config);
-      const state = await openState(config, policy);
-      let server: Awaited<ReturnType<typeof startServer>>;
-      let control: Awaited<ReturnType<typeof startControl>>;
-      try {
-        server = await startServer(state);
-        control = await startControl(config.controlSocket, state, server);
-      } catch (error) {
-        await state.audit.close();
-        throw failure((error as Error).message, config.file, 'free the address or choose another');
-      }
-      for (const listener of server.listening) {
+      const run = config.workers === 1 ? runInOneProcess : runWorkers;
+      const failed = (error: unknown) =>
+        failure((error as Error).message, config.file, 'free the address or choose another');
+      const gateway = await run(config, policy).catch((error) => {
+        throw failed(error);
+      });
+      const control = await startControl(config.controlSocket, gateway).catch(async (error) => {
+        await gateway.drain();
+        throw failed(error);
+      });
+      for (const listener of gateway.listening) {
         const host = listener.host.includes(':') ? `[${listener.host}]` : listener.host;
         process.stdout.write(`cordon: listening ${listener.protocol} ${host}:${listener.port}\n`);
       }
       process.on('SIGHUP', () => {
-        const reloaded = server.reload();
-        if (reloaded.ok) process.stderr.write(`cordon: policy ${reloaded.version} is in force\n`);
-        else for (const e of reloaded.errors) process.stderr.write(`${formatSourceError(e)}\n`);
+        void gateway.reload().then((reloaded) => {
+          if (reloaded.ok) process.stderr.write(`cordon: policy ${reloaded.version} is in force\n`);
+          else for (const e of reloaded.errors) process.stderr.write(`${formatSourceError(e)}\n`);
+        });
       });
       let draining = false;
       const drain = (): void => {
         if (draining) return;
         draining = true;
         process.stderr.write('cordon: draining\n');
-        void server.drain().then(() => {
+        void gateway.drain().then(() => {
           control.close();
           process.exit(0);
         });

@@ -25,6 +25,8 @@ export class Catalogs {
   readonly #slots = new Map<string, Slot>();
   #version = 0;
   #epoch = 0;
+  /** Told of DDL that this process has seen go through. */
+  onStale: (upstreamName: string) => void = () => {};
 
   /** `now` in milliseconds; `timeoutMs` bounds one read. */
   constructor(read: CatalogReader, now: () => number, timeoutMs: number) {
@@ -67,8 +69,14 @@ export class Catalogs {
     return this.current(upstream) ?? this.ensure(upstream);
   }
 
-  /** DDL went through: the snapshot must not be used any more. */
+  /** DDL went through here: the snapshot must not be used any more, here or in another process. */
   markStale(upstreamName: string): void {
+    this.becameStale(upstreamName);
+    this.onStale(upstreamName);
+  }
+
+  /** DDL went through, here or in another process: the snapshot must not be used any more. */
+  becameStale(upstreamName: string): void {
     const slot = this.#slots.get(upstreamName);
     if (!slot) return;
     slot.generation++;

@@ -69,6 +69,8 @@ const configSchema = z.strictObject({
     region,
     data_dir: z.string().default('./cordon-data'),
     control: z.string().optional(),
+    /** Processes that serve clients, on the same addresses. */
+    workers: z.int().min(1).max(64).default(1),
   }),
   listeners: z
     .strictObject({ postgres: listener.optional(), mysql: listener.optional() })
@@ -127,6 +129,8 @@ export interface Config {
   readonly region: string;
   readonly dataDir: string;
   readonly controlSocket: string;
+  /** 1: this process serves clients itself. */
+  readonly workers: number;
   readonly policyFile: string;
   readonly listeners: readonly Listener[];
   readonly upstreams: ReadonlyMap<string, Upstream>;
@@ -261,6 +265,7 @@ export function loadConfig(file: string, secrets: 'read' | 'skip'): LoadedConfig
       region: value.gateway.region,
       dataDir,
       controlSocket: value.gateway.control ? near(value.gateway.control) : resolve(dataDir, 'control.sock'),
+      workers: value.gateway.workers,
       policyFile: near(value.policy),
       listeners,
       upstreams,

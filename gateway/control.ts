@@ -7,8 +7,7 @@ import net from 'node:net';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { formatSourceError } from '../policy/source.ts';
-import type { GatewayServer } from './server.ts';
-import type { GatewayState } from './state.ts';
+import type { RunningGateway } from './running.ts';
 
 const requestSchema = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('status') }),
@@ -28,11 +27,7 @@ const requestBytesMax = 4096;
 const answerTimeoutMs = 30_000;
 
 /** Listens on the socket; a stale one of a dead gateway is replaced, one that answers is an error. */
-export async function startControl(
-  path: string,
-  state: GatewayState,
-  server: GatewayServer,
-): Promise<{ close(): void }> {
+export async function startControl(path: string, gateway: RunningGateway): Promise<{ close(): void }> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if (await answers(path)) throw new Error(`another gateway answers at ${path}`);
   try {
@@ -53,9 +48,7 @@ export async function startControl(
         return;
       }
       socket.removeAllListeners('data');
-      void answer(text.slice(0, end), state, server).then((result) =>
-        socket.end(`${JSON.stringify(result)}\n`),
-      );
+      void answer(text.slice(0, end), gateway).then((result) => socket.end(`${JSON.stringify(result)}\n`));
     });
   });
   const mask = process.umask(0o077);
@@ -97,7 +90,7 @@ async function answers(path: string): Promise<boolean> {
   return (await askControl(path, { command: 'status' })) !== null;
 }
 
-async function answer(line: string, state: GatewayState, server: GatewayServer): Promise<ControlAnswer> {
+async function answer(line: string, gateway: RunningGateway): Promise<ControlAnswer> {
   let json: unknown;
   try {
     json = JSON.parse(line);
@@ -106,55 +99,29 @@ async function answer(line: string, state: GatewayState, server: GatewayServer):
   }
   const request = requestSchema.safeParse(json);
   if (!request.success) return { ok: false, errors: ['unknown request'] };
-  switch (request.data.command) {
-    case 'status':
-      return { ok: true, result: status(state, server) };
-    case 'reload': {
-      const reloaded = server.reload();
-      if (reloaded.ok) return { ok: true, result: { version: reloaded.version } };
-      return {
-        ok: false,
-        errors: reloaded.errors.map(formatSourceError),
-      };
-    }
-    case 'settle':
-      await state.audit.settle();
-      return { ok: true, result: null };
-    case 'sessions':
-      return { ok: true, result: sessions(state) };
-    case 'kill': {
-      const session = state.sessions.get(request.data.session);
-      if (!session) return { ok: false, errors: [`no open session ${request.data.session}`] };
-      session.control.kill('ended by the administrator');
-      return { ok: true, result: { session: session.id } };
-    }
+  try {
+    return await carryOut(request.data, gateway);
+  } catch (error) {
+    return { ok: false, errors: [`cordon: ${(error as Error).message}`] };
   }
 }
 
-function sessions(state: GatewayState): unknown {
-  return [...state.sessions.values()].map((session) => ({
-    id: session.id,
-    subject: session.principal.subject,
-    database: session.database,
-    protocol: session.protocol,
-    client_address: session.clientAddress,
-    client_region: session.clientRegion,
-    opened_at: new Date(session.openedAt).toISOString(),
-    statements: session.statements,
-  }));
-}
-
-function status(state: GatewayState, server: GatewayServer): unknown {
-  return {
-    listeners: server.listening,
-    sessions: state.sessions.size,
-    upstreams: [...state.config.upstreams.values()].map((upstream) => ({
-      name: upstream.name,
-      region: upstream.region,
-      catalog: state.catalogs.current(upstream) ? 'read' : 'not read',
-    })),
-    policy_version: state.policy.version,
-    gateway_region: state.config.region,
-    draining: state.draining,
-  };
+async function carryOut(request: ControlRequest, gateway: RunningGateway): Promise<ControlAnswer> {
+  switch (request.command) {
+    case 'status':
+      return { ok: true, result: await gateway.status() };
+    case 'reload': {
+      const reloaded = await gateway.reload();
+      if (reloaded.ok) return { ok: true, result: { version: reloaded.version } };
+      return { ok: false, errors: reloaded.errors.map(formatSourceError) };
+    }
+    case 'settle':
+      await gateway.settle();
+      return { ok: true, result: null };
+    case 'sessions':
+      return { ok: true, result: await gateway.sessions() };
+    case 'kill':
+      if (await gateway.kill(request.session)) return { ok: true, result: { session: request.session } };
+      return { ok: false, errors: [`no open session ${request.session}`] };
+  }
 }

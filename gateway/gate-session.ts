@@ -20,6 +20,7 @@ import { namesTemporary, type OwnView, readsTemporary } from './own-view.ts';
 import { OwnViews, upstreamOf } from './own-views.ts';
 import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
 import { Resolutions } from './resolutions.ts';
+import type { Seat } from './seats.ts';
 import { SqlStatements } from './sql-statements.ts';
 import type { GatewayState, OpenSession } from './state.ts';
 import {
@@ -37,6 +38,7 @@ export interface Opening {
   readonly credentials: Credentials;
   readonly client: Region | null;
   readonly control: SessionControl;
+  readonly seat: Seat;
 }
 
 const templatesMax = 500;
@@ -208,6 +210,7 @@ export class LiveSession implements GateSession {
     if (this.#closed) return;
     this.#closed = true;
     this.state.sessions.delete(this.id);
+    this.#opening.seat.release();
     this.#views.end();
     const { audit } = this.state;
     audit.defer(audit.template({ ...this.#common(), event: 'session.closed' }), this.state.now(), {

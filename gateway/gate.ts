@@ -7,8 +7,20 @@ import type { Credentials, Gate, GateSession, SessionControl, SignInRefused } fr
 import { LiveSession } from './gate-session.ts';
 import type { GatewayState } from './state.ts';
 
+const connectionIdMax = 0x7fff_ffff;
+
 export function createGate(state: GatewayState): Gate {
-  return { signIn: (credentials, control) => signIn(state, credentials, control) };
+  const { first, step } = state.peers.connectionIds;
+  let next = first;
+  return {
+    connectionId: () => {
+      const id = next;
+      next = id + step > connectionIdMax ? first : id + step;
+      return id;
+    },
+    signIn: (credentials, control) => signIn(state, credentials, control),
+    cancelElsewhere: (processId, key) => state.peers.cancel(processId, key),
+  };
 }
 
 async function signIn(
@@ -51,6 +63,7 @@ async function signIn(
   };
 
   if (state.draining) return refuse('unavailable', 'draining', 'the gateway is shutting down');
+  // The seats decide; this spares the token's verification.
   if (state.sessions.size >= state.config.limits.sessions_max) {
     return refuse('unavailable', 'sessions_max', 'too many sessions');
   }
@@ -60,11 +73,6 @@ async function signIn(
   } catch (error) {
     const code = error instanceof IdentityError ? error.code : 'verification_failed';
     return refuse('sign_in', code, 'sign-in failed');
-  }
-  let ofSubject = 0;
-  for (const open of state.sessions.values()) if (open.principal.subject === principal.subject) ofSubject++;
-  if (ofSubject >= state.config.limits.sessions_per_subject_max) {
-    return refuse('unavailable', 'sessions_per_subject_max', 'too many sessions of this identity', principal);
   }
   const database = state.config.databases.get(credentials.database);
   if (!database || database.protocol !== credentials.protocol) {
@@ -91,5 +99,9 @@ async function signIn(
       principal,
     );
   }
-  return LiveSession.open(state, { id, principal, database, credentials, client, control });
+  const seat = await state.seats.take(`${principal.issuer}\n${principal.subject}`);
+  if (typeof seat === 'string') return refuse('unavailable', seat, 'too many sessions', principal);
+  const session = LiveSession.open(state, { id, principal, database, credentials, client, control, seat });
+  if ('effect' in session) seat.release();
+  return session;
 }

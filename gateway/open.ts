@@ -1,8 +1,9 @@
-/** Builds the gateway's state from its configuration: policy, parsers, verifier, catalogs, audit, keys. */
+/** Builds a process's state from the configuration: policy, parsers, verifier, catalogs, audit, keys. */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openAuditLog } from '../audit/journal.ts';
+import type { AuditLog } from '../audit/event.ts';
+import { type AuditLogOptions, openAuditLog, type RunningAuditLog } from '../audit/journal.ts';
 import { createNetworks } from '../identity/networks.ts';
 import { createOidcVerifier } from '../identity/oidc.ts';
 import type { Policy } from '../policy/model.ts';
@@ -15,6 +16,8 @@ import { BoundedCache } from './bounded-cache.ts';
 import { Catalogs } from './catalogs.ts';
 import type { Config, Upstream } from './config.ts';
 import { TextDecider } from './decide-text.ts';
+import type { Peers } from './peers.ts';
+import type { Seats } from './seats.ts';
 import type { GatewayState } from './state.ts';
 
 const decisionContextsMax = 256;
@@ -32,11 +35,37 @@ async function readCatalog(upstream: Upstream, version: number, signal: AbortSig
   return (await read(upstream, version, signal)).catalog;
 }
 
-/** Everything that `cordon serve` needs before it listens. Rejects when the audit store can't be opened. */
-export async function openState(config: Config, policy: Policy): Promise<GatewayState> {
+/** What the processes of a gateway share, and each has its own end of. */
+export interface Shared {
+  readonly audit: AuditLog;
+  readonly seats: Seats;
+  readonly peers: Peers;
+}
+
+/** Makes the data directory and what has to be in it before any process serves clients. */
+export function prepareDataDir(config: Config): void {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  readMaskKey(config);
+}
+
+/** The audit log of the process that owns the data directory. Rejects when it can't be opened. */
+export function openOwnAudit(config: Config): Promise<RunningAuditLog> {
+  return openAuditLog(config.dataDir, auditOptions(config));
+}
+
+/** How a process writes its audit: problems go to standard error, as codes. */
+export function auditOptions(config: Config): AuditLogOptions {
+  return {
+    sync: config.audit.sync,
+    onProblem: (problem) => process.stderr.write(`cordon: ${problem}, ${config.dataDir}, see to the disk\n`),
+  };
+}
+
+/** Everything that one process needs before it listens. */
+export async function openState(config: Config, policy: Policy, shared: Shared): Promise<GatewayState> {
   const now = Date.now;
   const catalogs = openCatalogs(config.limits.catalog_timeout_ms, now);
+  catalogs.onStale = (upstream) => shared.peers.catalogStale(upstream);
   const verifier = createOidcVerifier(
     config.oidc.map((issuer) => ({
       issuer: issuer.issuer,
@@ -50,11 +79,8 @@ export async function openState(config: Config, policy: Policy): Promise<Gateway
     { now },
   );
   const networks = createNetworks(config.networks);
-  const audit = await openAuditLog(config.dataDir, {
-    sync: config.audit.sync,
-    onProblem: (problem) => process.stderr.write(`cordon: ${problem}, ${config.dataDir}, see to the disk\n`),
-  });
   return {
+    ...shared,
     config,
     policy,
     verify: (token) => verifier.verify(token),
@@ -67,12 +93,15 @@ export async function openState(config: Config, policy: Policy): Promise<Gateway
       cacheMax: config.limits.cached_statements_max,
     }),
     decisionCaches: new BoundedCache(decisionContextsMax),
-    audit,
-    maskKey: readOrMakeKey(join(config.dataDir, 'keys'), 'mask.key'),
+    maskKey: readMaskKey(config),
     now,
     sessions: new Map(),
     draining: false,
   };
+}
+
+function readMaskKey(config: Config): Uint8Array {
+  return readOrMakeKey(join(config.dataDir, 'keys'), 'mask.key');
 }
 
 function readOrMakeKey(directory: string, file: string): Uint8Array {

@@ -1,39 +1,35 @@
-/** Listens, hands sockets to the protocols, reloads the policy, drains. */
+/** Listens, hands sockets to the protocols, puts a policy in force, drains: all that one process does for clients. */
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { createSecureContext } from 'node:tls';
-import type { SourceError } from '../policy/source.ts';
+import type { Policy } from '../policy/model.ts';
 import type { ListenerSettings } from '../protocols/gate.ts';
 import { serveMysql } from '../protocols/mysql/session.ts';
 import { servePostgres } from '../protocols/postgres/session.ts';
 import type { Config, Listener } from './config.ts';
 import { createGate } from './gate.ts';
 import { greetingVersion } from './greeting-version.ts';
-import { readPolicy } from './read-policy.ts';
+import type { Listening } from './running.ts';
 import type { GatewayState } from './state.ts';
 
-export interface Listening {
-  readonly protocol: 'postgres' | 'mysql';
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface GatewayServer {
+export interface Server {
   readonly listening: readonly Listening[];
-  reload():
-    | { readonly ok: true; readonly version: string }
-    | { readonly ok: false; readonly errors: readonly SourceError[] };
-  /** Ends in-flight work within the limit, then everything. */
+  /**
+   * Reads the certificates anew; what it returns puts them and the policy in force.
+   * Throws when a certificate can't be read or used: then nothing has changed.
+   */
+  prepare(policy: Policy): () => void;
+  /** Ends in-flight work within the limit, then every connection. The audit log is left open. */
   drain(): Promise<void>;
 }
 
 /** Starts every listener; rejects, with none left open, when one can't be had. */
-export async function startServer(state: GatewayState): Promise<GatewayServer> {
+export async function startServer(state: GatewayState): Promise<Server> {
   const { config } = state;
   const gate = createGate(state);
-  const settings = new Map<Listener, ListenerSettings>(
-    config.listeners.map((listener) => [listener, settingsOf(listener, config)]),
-  );
+  const readSettings = (): Map<Listener, ListenerSettings> =>
+    new Map(config.listeners.map((listener) => [listener, settingsOf(listener, config)]));
+  let settings = readSettings();
   const version = greetingVersion(state.catalogs, config.upstreams.values());
   const sockets = new Set<net.Socket>();
   const servers: net.Server[] = [];
@@ -64,7 +60,6 @@ export async function startServer(state: GatewayState): Promise<GatewayServer> {
     throw error;
   }
 
-  journalPolicy(state);
   const refresh = setInterval(
     () => {
       if (state.sessions.size > 0) {
@@ -77,20 +72,12 @@ export async function startServer(state: GatewayState): Promise<GatewayServer> {
 
   return {
     listening,
-    reload() {
-      const read = readPolicy(config);
-      if (!read.ok) return read;
-      const previous = state.policy;
-      state.policy = read.policy;
-      try {
-        journalPolicy(state);
-      } catch {
-        state.policy = previous;
-        const message = 'the audit journal can not be written: the old policy stays';
-        return { ok: false, errors: [{ file: config.policyFile, line: 1, column: 1, message }] };
-      }
-      for (const listener of config.listeners) settings.set(listener, settingsOf(listener, config));
-      return { ok: true, version: state.policy.version };
+    prepare(policy) {
+      const next = readSettings();
+      return () => {
+        settings = next;
+        state.policy = policy;
+      };
     },
     async drain() {
       state.draining = true;
@@ -107,8 +94,6 @@ export async function startServer(state: GatewayState): Promise<GatewayServer> {
       timer.unref();
       await Promise.all(closed);
       clearTimeout(timer);
-      await state.audit.settle().catch(() => {});
-      await state.audit.close();
     },
   };
 }
@@ -126,16 +111,4 @@ function settingsOf(listener: Listener, config: Config): ListenerSettings {
     handshakeTimeoutMs: config.limits.handshake_timeout_ms,
     handshakeBytesMax: config.limits.handshake_bytes_max,
   };
-}
-
-function journalPolicy(state: GatewayState): void {
-  state.audit.append(
-    state.audit.template({
-      event: 'policy.loaded',
-      policy_version: state.policy.version,
-      gateway_region: state.config.region,
-    }),
-    state.now(),
-    {},
-  );
 }

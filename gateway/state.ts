@@ -1,4 +1,4 @@
-/** What the gateway holds while it runs. The policy is replaced as a whole; everything else lives as long as the process. */
+/** What a process of the gateway holds while it runs. The policy is replaced as a whole; everything else lives as long as the process. */
 import type { AuditLog } from '../audit/event.ts';
 import type { Principal } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
@@ -7,6 +7,8 @@ import type { BoundedCache } from './bounded-cache.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Config } from './config.ts';
 import type { DecisionCache, TextDecider } from './decide-text.ts';
+import type { Peers } from './peers.ts';
+import type { Seats } from './seats.ts';
 
 export interface OpenSession {
   readonly id: string;
@@ -29,6 +31,8 @@ export interface GatewayState {
   readonly decider: TextDecider;
   readonly decisionCaches: BoundedCache<DecisionCache>;
   readonly audit: AuditLog;
+  readonly seats: Seats;
+  readonly peers: Peers;
   /** Key of the `hash` mask, 32 bytes. */
   readonly maskKey: Uint8Array;
   readonly now: () => number;

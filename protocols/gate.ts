@@ -151,6 +151,10 @@ export interface SignInRefused {
 
 export interface Gate {
   signIn(credentials: Credentials, session: SessionControl): Promise<GateSession | SignInRefused>;
+  /** A number from 1 to 2^31-1 that no other open MySQL connection of the gateway has, in any of its processes. */
+  connectionId(): number;
+  /** PostgreSQL: a cancel request that fits no session of this process. Nothing tells whether another one had it. */
+  cancelElsewhere(processId: number, key: Buffer): void;
 }
 
 /** What the gateway may do to a running session. */

@@ -7,8 +7,6 @@ import { Disconnected } from './dialogue.ts';
 import { serveKills } from './kill-session.ts';
 import { receiveClient } from './sign-in.ts';
 
-let lastConnectionId = 0;
-
 /**
  * Serves one accepted connection. Never throws; the socket is closed when it is over.
  * @param serverVersion told in the greeting, before the client's database and its server are known; may not reject
@@ -20,8 +18,7 @@ export function serveMysql(
   serverVersion: Promise<string>,
 ): void {
   socket.setNoDelay(true);
-  lastConnectionId = (lastConnectionId % 0x7fff_ffff) + 1;
-  const connectionId = lastConnectionId;
+  const connectionId = gate.connectionId();
   serverVersion
     .then((version) =>
       receiveClient(socket, settings, version, connectionId, (plain, early, deadline) =>

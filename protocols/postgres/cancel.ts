@@ -27,11 +27,13 @@ export class CancelKeys {
     this.#sessions.delete(processId);
   }
 
-  /** Cancels the session that this key belongs to. Nothing tells a caller whether there was one. */
-  cancel(processId: number, key: Buffer): void {
+  /** Cancels the session that this key belongs to; false: none here. A client may not be told which. */
+  cancel(processId: number, key: Buffer): boolean {
     const session = this.#sessions.get(processId);
-    if (session === undefined || session.key.length !== key.length) return;
-    if (timingSafeEqual(session.key, key)) session.cancel();
+    if (session === undefined || session.key.length !== key.length) return false;
+    if (!timingSafeEqual(session.key, key)) return false;
+    session.cancel();
+    return true;
   }
 }
 

@@ -6,7 +6,6 @@ import type net from 'node:net';
 import tls from 'node:tls';
 import { ProtocolError } from '../bytes.ts';
 import type { ListenerSettings } from '../gate.ts';
-import type { CancelKeys } from './cancel.ts';
 import { clientType, readPassword } from './client-messages.ts';
 import { SessionEnd } from './errors.ts';
 import { ClientFrames } from './framing.ts';
@@ -44,12 +43,16 @@ export class Greeting {
   #read = 0;
   #pending: Buffer = Buffer.alloc(0);
   readonly #settings: ListenerSettings;
-  readonly #cancelKeys: CancelKeys;
+  readonly #cancel: (processId: number, key: Buffer) => void;
 
-  constructor(socket: net.Socket, settings: ListenerSettings, cancelKeys: CancelKeys) {
+  constructor(
+    socket: net.Socket,
+    settings: ListenerSettings,
+    cancel: (processId: number, key: Buffer) => void,
+  ) {
     this.socket = socket;
     this.#settings = settings;
-    this.#cancelKeys = cancelKeys;
+    this.#cancel = cancel;
   }
 
   /**
@@ -75,7 +78,7 @@ export class Greeting {
           this.socket.write('N');
           break;
         case 'cancel':
-          this.#cancelKeys.cancel(packet.processId, packet.key);
+          this.#cancel(packet.processId, packet.key);
           this.socket.end();
           return null;
         case 'unsupported':

@@ -27,6 +27,11 @@ const heldBytesMax = 256 * 1024;
 
 const cancelKeys = new CancelKeys();
 
+/** A cancel request that another process of the gateway was sent. */
+export function cancelPostgres(processId: number, key: Buffer): void {
+  cancelKeys.cancel(processId, key);
+}
+
 /** Serves one accepted connection until it ends. Never throws; a failure ends this connection alone. */
 export function servePostgres(socket: net.Socket, gate: Gate, settings: ListenerSettings): void {
   new Session(socket, gate, settings).start();
@@ -67,7 +72,9 @@ class Session implements RelayEnds {
     socket.setNoDelay(true);
     socket.on('error', () => {});
     socket.on('close', () => this.#over('08006'));
-    const greeting = new Greeting(socket, this.#settings, cancelKeys);
+    const greeting = new Greeting(socket, this.#settings, (processId, key) => {
+      if (!cancelKeys.cancel(processId, key)) this.#gate.cancelElsewhere(processId, key);
+    });
     const timer = setTimeout(() => {
       this.#client = greeting.socket;
       this.end(encodeFatal('57014', 'canceling authentication due to timeout'));
