@@ -4,6 +4,7 @@ import type {
   CopyStmt,
   DeallocateStmt,
   DeclareCursorStmt,
+  DoStmt,
   ExecuteStmt,
   ExplainStmt,
   FetchStmt,
@@ -19,6 +20,7 @@ import type {
 import type { Effect, StatementKind } from '../statement.ts';
 import { copy } from './copy.ts';
 import { createTableAs, createView, definition, definitionKind, selectInto, worksOn } from './definitions.ts';
+import { definitionIn } from './do-block.ts';
 import { execute } from './execute.ts';
 import { expression } from './expressions.ts';
 import { type Column, constant, noScope, type Place, type Walk } from './model.ts';
@@ -115,10 +117,16 @@ export function statement(walk: Walk, node: Node, start: number, end: number): T
     case 'NotifyStmt':
       record.has({ kind: 'channel', channel: 'notify', what: String(body.conditionname) });
       return { kind: 'notify', columns: nothing };
-    case 'DoStmt':
+    case 'DoStmt': {
       record.literalsMatter = true;
+      const inside = definitionIn(body as DoStmt);
+      // Offsets in the block are none of the client's text.
+      if (inside) return statement({ ...walk, text: null }, inside, start, end);
       record.has({ kind: 'channel', channel: 'dynamic_sql', what: 'DO' });
+      // It may have changed the catalog, or what names mean.
+      record.has({ kind: 'ddl' });
       return { kind: 'do', columns: nothing };
+    }
     case 'CallStmt': {
       check(name, body);
       expression(walk, { FuncCall: (body as CallStmt).funccall! }, nowhere, 'function');
