@@ -11,6 +11,7 @@ import pg from 'pg';
 import { stringify } from 'yaml';
 import { startIdentityProvider } from '../../fixtures/identity-provider.ts';
 import { spawnGateway } from '../../fixtures/world.ts';
+import { writeCertificate } from '../servers/certificates.ts';
 import { startMariaDb } from '../servers/mariadb.ts';
 import { startMySql } from '../servers/mysql.ts';
 import { startPostgres } from '../servers/postgres.ts';
@@ -35,6 +36,8 @@ export interface WorkloadWorld {
   /** The server itself, as the account that the gateway uses, which owns the databases. */
   directly(database: string): Address;
   throughGateway(database: string, person: Person): Promise<Address>;
+  /** CA of the gateway's certificate. */
+  readonly caFile: string;
   /** What the gateway wrote to standard error so far. */
   gatewayLog(): string;
   stop(): Promise<void>;
@@ -56,7 +59,12 @@ export async function startWorkloadWorld(
   ]);
   const protocol = product === 'postgres' ? 'postgres' : 'mysql';
   writeFileSync(join(dir, 'policy.yaml'), stringify(policyFor(product, databases)));
-  const listener = { address: '127.0.0.1:0', allow_cleartext: 'loopback' };
+  const certificate = writeCertificate(join(dir, 'tls'));
+  const listener = {
+    address: '127.0.0.1:0',
+    tls: { cert: certificate.cert, key: certificate.key },
+    allow_cleartext: 'loopback',
+  };
   writeFileSync(
     join(dir, 'cordon.yaml'),
     stringify({
@@ -105,6 +113,7 @@ export async function startWorkloadWorld(
       const password = await identity.token({ sub: person, groups: [person], iat: now, exp: now + 7200 });
       return { product, port: gateway.ports[protocol], user: person, password, database };
     },
+    caFile: certificate.ca,
     gatewayLog: () => gateway.log(),
     async stop() {
       await gateway.stop();
