@@ -7,8 +7,8 @@ import { sessionDrift } from './refusals.ts';
 export function driftIn(decided: DecidedText, outdated: boolean, catalogMoved: boolean): Because | null {
   const { statements } = decided;
   for (let i = 1; i < statements.length; i++) {
-    const earlier = statements.slice(0, i).some(changesMeaning);
-    if (earlier && !isSessionOnly(statements[i]!)) {
+    const earlier = statements.slice(0, i).filter(changesMeaning);
+    if (earlier.length > 0 && !standsAlone(statements[i]!, earlier, decided)) {
       return sessionDrift(
         'a statement earlier in the same text changes the catalog or what names mean',
         'send the statements one by one',
@@ -30,13 +30,30 @@ export function driftIn(decided: DecidedText, outdated: boolean, catalogMoved: b
   return null;
 }
 
+type OneStatement = DecidedText['statements'][number];
+
 /** Nothing in it can be misread with the names of a moment ago. */
-function isSessionOnly(statement: DecidedText['statements'][number]): boolean {
+function standsAlone(
+  statement: OneStatement,
+  earlier: readonly OneStatement[],
+  { catalog }: DecidedText,
+): boolean {
+  if (statement.kind !== 'analyzed') return false;
+  if (statement.statementKind === 'set' || statement.statementKind === 'transaction') return true;
+  if (statement.statementKind !== 'ddl') return false;
+  // A definition that takes rows, or whatever it names, from a table would take another's.
+  if (statement.tables.some((use) => use.reads && !use.writes && !use.system)) return false;
+  const known = statement.tables.some((use) => catalog.table(use.schema, use.table) !== undefined);
+  return !known || !earlier.some((one) => movesNames(one, catalog));
+}
+
+/** A name that stands for something may stand for something else afterwards. */
+function movesNames(statement: OneStatement, catalog: DecidedText['catalog']): boolean {
   return (
     statement.kind === 'analyzed' &&
-    (statement.statementKind === 'set' ||
-      statement.statementKind === 'transaction' ||
-      statement.statementKind === 'ddl')
+    (statement.statementKind !== 'ddl' ||
+      statement.effects.some((effect) => effect.kind === 'temporary') ||
+      statement.tables.some((use) => catalog.table(use.schema, use.table)?.temporary))
   );
 }
 

@@ -152,6 +152,27 @@ test('a temporary table hides a real one for as long as it is there, and no long
   }
 });
 
+test('a definition that reads or drops by name does not follow, in one text, on what changes the name', async () => {
+  const client = await connect();
+  await script(client, 'CREATE TEMP TABLE customers (email text)');
+  for (const text of [
+    'DROP TABLE customers; CREATE TEMP TABLE stolen AS SELECT email FROM customers',
+    'DROP TABLE customers; CREATE TEMP VIEW stolen AS SELECT email FROM customers',
+    'DROP TABLE customers; DROP TABLE customers',
+    'SET search_path = public, pg_temp; CREATE TEMP TABLE stolen AS SELECT email FROM customers',
+    'ALTER TABLE customers RENAME TO other; CREATE TEMP TABLE stolen AS SELECT email FROM customers',
+  ]) {
+    await refused(client, text, 'session_drift');
+  }
+  await script(
+    client,
+    'CREATE TEMP TABLE one (id int); CREATE TEMP TABLE two (id int)',
+    'CREATE TABLE scratch_n (id int); CREATE INDEX ON products (name)',
+    'DROP INDEX products_name_idx; DROP TABLE scratch_n',
+  );
+  await client.end();
+});
+
 test('masked columns do not get into what the session makes', async () => {
   const client = await connect();
   await refused(client, 'CREATE TEMP TABLE t AS SELECT email FROM customers', 'masked_write');
