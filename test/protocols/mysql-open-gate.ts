@@ -37,6 +37,9 @@ export interface OpenGateOptions {
   readonly slow?: boolean;
 }
 
+/** Of all gates in this process: KILL finds a connection by it. */
+let lastConnectionId = 0;
+
 const stars: Masker = { mask: () => Buffer.from('***') };
 
 export class OpenGate implements Gate {
@@ -54,6 +57,12 @@ export class OpenGate implements Gate {
   constructor(options: OpenGateOptions) {
     this.options = options;
   }
+
+  connectionId(): number {
+    return ++lastConnectionId;
+  }
+
+  cancelElsewhere(): void {}
 
   async signIn(credentials: Credentials, control: SessionControl): Promise<GateSession | SignInRefused> {
     this.credentials.push(credentials);

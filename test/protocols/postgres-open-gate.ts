@@ -167,6 +167,12 @@ export class OpenGate implements Gate {
     return this.sessions.at(-1)!;
   }
 
+  connectionId(): number {
+    throw new Error('MySQL alone has them');
+  }
+
+  cancelElsewhere(): void {}
+
   async signIn(credentials: Credentials, control: SessionControl): Promise<GateSession | SignInRefused> {
     this.credentials.push(credentials);
     if (credentials.secret !== 'token') return { effect: 'refuse', fault: 'sign_in', message: 'no' };
