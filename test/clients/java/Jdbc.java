@@ -205,6 +205,7 @@ public final class Jdbc {
         step("metadata_client_info", () -> rows(meta.getClientInfoProperties()).size() >= 0);
         step("metadata_keywords", () -> meta.getSQLKeywords().length() > 10);
         step("metadata_functions_list", () -> meta.getNumericFunctions().length() > 10);
+        everyMethod(meta, catalog, schema, table);
         step("metadata_result", () -> {
             try (PreparedStatement statement = connection.prepareStatement(text("prepared"))) {
                 ResultSetMetaData columns = statement.getMetaData();
@@ -220,5 +221,32 @@ public final class Jdbc {
                 return statement.getParameterMetaData().getParameterCount();
             }
         });
+    }
+
+    /** Each method of the interface in a step of its own: how many rows, or what value. */
+    static void everyMethod(DatabaseMetaData meta, String catalog, String schema, String table) throws Exception {
+        java.lang.reflect.Method[] methods = DatabaseMetaData.class.getMethods();
+        Arrays.sort(methods, Comparator.comparing(java.lang.reflect.Method::toString));
+        // They say where the connection goes, as whom, and who answers.
+        Set<String> own = Set.of("getConnection", "getURL", "getUserName", "getDatabaseProductVersion", "unwrap", "isWrapperFor");
+        for (java.lang.reflect.Method method : methods) {
+            if (own.contains(method.getName())) continue;
+            Class<?>[] types = method.getParameterTypes();
+            Object[] values = new Object[types.length];
+            for (int i = 0; i < types.length; i++) {
+                if (types[i] == int.class) values[i] = DatabaseMetaData.bestRowSession;
+                else if (types[i] == boolean.class) values[i] = true;
+                else if (types[i] == String.class) values[i] = i % 3 == 0 ? catalog : i % 3 == 1 ? schema : table;
+            }
+            step("metadata_" + method.getName() + "_" + types.length, () -> {
+                try {
+                    Object found = method.invoke(meta, values);
+                    return found instanceof ResultSet ? (Object) rows((ResultSet) found).size() : String.valueOf(found);
+                } catch (java.lang.reflect.InvocationTargetException error) {
+                    if (error.getCause() instanceof SQLException) throw (SQLException) error.getCause();
+                    return error.getCause().toString();
+                }
+            });
+        }
     }
 }
