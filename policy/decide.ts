@@ -16,6 +16,7 @@ import {
   touchedBy,
   triggerFindings,
 } from './effects.ts';
+import { doingEverything } from './everything.ts';
 import type { Finding } from './finding.ts';
 import type { Policy, Role } from './model.ts';
 import { type Play, placeTables, rowLocality } from './placement.ts';
@@ -76,6 +77,18 @@ function decideUnguarded(
     });
   }
 
+  const everything = doingEverything(policy, roles, statement, catalog);
+  return decideAnalyzed(policy, context, everything ?? statement, catalog, now, roles);
+}
+
+function decideAnalyzed(
+  policy: Policy,
+  context: DecisionContext,
+  statement: Analyzed,
+  catalog: Catalog,
+  now: number,
+  roles: readonly Role[],
+): Decision {
   const functions = judgeFunctions(policy, roles, statement.functions);
   const uses = [...statement.tables, ...touchedBy(functions.vouched)];
   const { plays, findings: unplaced } = placeTables(

@@ -34,6 +34,7 @@ export function kindFindings(roles: readonly Role[], statement: Analyzed): reado
   if (statement.copy) kinds.add(statement.copy.direction === 'out' ? 'copy_out' : 'copy_in');
   for (const effect of statement.effects) {
     if (effect.kind === 'ddl') kinds.add('ddl');
+    else if (effect.kind === 'set' && !effect.name.startsWith('@')) kinds.add('set');
     else if (effect.kind === 'sql_prepare' || effect.kind === 'sql_execute') kinds.add('prepare');
     else if (effect.kind === 'cursor') kinds.add('cursor');
     // What one session leaves prepared, another may finish.
@@ -64,6 +65,8 @@ export function judgeFunctions(
   const vouchings = [policy.vouched, ...roles.map((role) => role.vouched)];
   for (const use of functions) {
     if (use.trust === 'safe') continue;
+    const { kind } = use;
+    if (kind !== undefined && roles.some((role) => role.statements.has(kind))) continue;
     const name = `${use.schema}.${use.name}`;
     if (said.has(name)) continue;
     said.add(name);
@@ -188,13 +191,8 @@ function judgeEffect(
     case 'use_database':
     case 'transaction':
     case 'ddl':
-      return null;
     case 'temporary':
-      if (catalog.engine === 'postgres') return null;
-      return refused(
-        `temporary relation ${effect.name}`,
-        "can't be made: temporary objects are not supported",
-      );
+      return null;
     case 'sql_prepare':
       // Each EXECUTE of PostgreSQL's is decided with what was prepared, and its rows are masked.
       return masked === null || catalog.engine === 'postgres'

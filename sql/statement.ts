@@ -129,6 +129,10 @@ export interface FunctionUse {
   /** safe: no data but its arguments, no effect. reads_data: reads tables or server state of others.
    *  sql_text: runs SQL given as text. side_effect: changes something. unknown: not the engine's own. */
   readonly trust: 'safe' | 'reads_data' | 'sql_text' | 'side_effect' | 'unknown';
+  /** Who is granted statements of this kind may call it as well. */
+  readonly kind?: StatementKind;
+  /** The way by which values travel in it. */
+  readonly channel?: Channel;
 }
 
 /** What a statement does besides reading and writing rows. */
@@ -144,7 +148,12 @@ export type Effect =
   /** The catalog has to be read again afterwards. */
   | { readonly kind: 'ddl' }
   /** A temporary relation comes into being and may shadow a real name, or all of them cease to be (`*`). */
-  | { readonly kind: 'temporary'; readonly name: string }
+  | {
+      readonly kind: 'temporary';
+      readonly name: string;
+      /** MySQL: the database that it comes into being in, is altered in, or goes from. */
+      readonly schema?: string;
+    }
   | { readonly kind: 'sql_prepare'; readonly name: string }
   | { readonly kind: 'sql_execute'; readonly name: string }
   | { readonly kind: 'cursor'; readonly name: string; readonly action: 'declare' | 'fetch' | 'close' }

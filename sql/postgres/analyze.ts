@@ -93,7 +93,7 @@ function analyzeOne(
   try {
     const record = new StatementRecord();
     const path = names.path.includes('pg_catalog') ? names.path : ['pg_catalog', ...names.path];
-    const walk: Walk = { record, catalog, path, text: source, viewDepth: 0, rows, parseView };
+    const walk: Walk = { record, catalog, path, text: source, viewDepth: 0, rows, parseView, parseQuery };
     const top = statement(walk, raw.stmt!, source.offset(start), end);
     const readInFull = top.kind === 'select' && !record.copy && !top.columns.some((column) => column.many);
     for (const effect of channelsByColumn(record.tables, readInFull ? record.uses : null)) record.has(effect);
@@ -166,6 +166,21 @@ function rows(walk: Walk, node: Node, place: Place): readonly Column[] {
       throw unsupported(kind);
   }
 }
+
+function parseQuery(text: string): Node | null {
+  if (text.length > queryLengthMax || text.includes('\0')) return null;
+  let stmts: readonly RawStmt[];
+  try {
+    stmts = parseSync(text).stmts ?? [];
+  } catch {
+    return null;
+  }
+  const stmt = stmts.length === 1 ? stmts[0]!.stmt : undefined;
+  return stmt && 'SelectStmt' in stmt ? stmt : null;
+}
+
+/** Of a query that is an argument. UTF-16 units. */
+const queryLengthMax = 100_000;
 
 const definitions = new WeakMap<CatalogTable, Node>();
 

@@ -65,7 +65,8 @@ export function definition(walk: Walk, name: string, body: Body): void {
   const touched: CatalogTable[] = [];
   const touch = (node: object, table: CatalogTable | undefined): void => {
     if (!table) return;
-    noteTable(walk, node, table, { reads: true, writes: true, replaceable: false });
+    const access = { reads: true, writes: true, replaceable: false, definitionOnly: true };
+    noteTable(walk, node, table, access);
     touched.push(table);
   };
   if (typeof (body.removeType ?? body.objtype) === 'string')

@@ -2,7 +2,7 @@
 import type { A_Indirection, FuncCall, Node, SubLink, TypeCast, WindowDef } from 'libpg-query';
 import type { CatalogFunction } from '../catalog.ts';
 import type { Clause } from '../statement.ts';
-import { isShipped, trustOf } from './functions.ts';
+import { gateOf, isShipped, trustOf } from './functions.ts';
 import {
   type Column,
   constant,
@@ -13,7 +13,17 @@ import {
   type Value,
   type Walk,
 } from './model.ts';
-import { byItsSchema, columnOf, findRelation, reference, rowReference, wholeRow } from './names.ts';
+import {
+  byItsSchema,
+  columnOf,
+  findRelation,
+  isSystemColumn,
+  reference,
+  rowReference,
+  wholeRow,
+} from './names.ts';
+import { setsConstant } from './set-config.ts';
+import { readByText, setsSequence } from './text-calls.ts';
 import {
   type Body,
   check,
@@ -24,7 +34,7 @@ import {
   stringsOf,
   unsupported,
 } from './tree.ts';
-import { isObjectName, typeName } from './types.ts';
+import { hasType, isObjectName, typeName } from './types.ts';
 
 /** Inside an expression an output is no plain copy any more. */
 const below = (clause: Clause): Clause => (clause === 'output' ? 'expression' : clause);
@@ -49,7 +59,10 @@ function valueIn(walk: Walk, kind: string, body: Body, place: Place, clause: Cla
       const fields = body.fields as readonly Node[];
       const location = body.location as number | undefined;
       if ('A_Star' in fields.at(-1)!) return starAsRow(walk, fields.slice(0, -1), place, location);
-      return reference(walk, place.scope, stringsOf(fields), clause, location);
+      const names = stringsOf(fields);
+      return (
+        callAsColumn(walk, place, names, location) ?? reference(walk, place.scope, names, clause, location)
+      );
     }
     case 'TypeCast':
       return typeCast(walk, body as TypeCast, place, clause);
@@ -226,10 +239,12 @@ function indirection(walk: Walk, node: A_Indirection, place: Place, clause: Clau
     const column = columnOf(walk, row, field, steps.length === 1 ? clause : below(clause));
     if (!column)
       throw new Unanswerable('unknown_name', `column "${field}" not found in data type ${row.name}`);
+    callsAsFields(walk, steps.slice(1));
     return steps.length === 1
       ? column
       : derivedFrom([column, ...subscripts(walk, steps.slice(1), place, clause)]);
   }
+  callsAsFields(walk, steps);
   const inner = expression(walk, node.arg!, place, below(clause));
   return derivedFrom([inner, ...subscripts(walk, steps, place, clause)]);
 }
@@ -264,10 +279,9 @@ export function overloadsOf(
   names: readonly string[],
   location?: number,
 ): readonly CatalogFunction[] {
-  if (names.length > 2)
-    throw new Unanswerable('unsupported', 'cross-database references are not supported', location);
+  if (names.length > 3) throw new Unanswerable('syntax', 'a name of too many parts', location);
   const name = names.at(-1)!;
-  const schemas = names.length === 2 ? [schemaNamed(walk, names[0]!)] : functionPath(walk);
+  const schemas = names.length > 1 ? [schemaNamed(walk, names.at(-2)!)] : functionPath(walk);
   const found = schemas.flatMap((schema) => walk.catalog.functions(schema, name));
   if (found.length === 0)
     throw new Unanswerable('unknown_name', `function ${names.join('.')} does not exist`, location);
@@ -278,22 +292,81 @@ export function overloadsOf(
 export function noteCall(walk: Walk, overloads: readonly CatalogFunction[]): void {
   const foreign = overloads.filter((fn) => !isShipped(fn));
   for (const fn of foreign.length > 0 ? foreign : [overloads[0]!])
-    walk.record.calls({ schema: fn.schema, name: fn.name, trust: trustOf(overloads) });
+    walk.record.calls({
+      ...{ schema: fn.schema, name: fn.name, trust: trustOf(overloads) },
+      ...gateOf(overloads),
+    });
 }
 
 function functionCall(walk: Walk, call: FuncCall, place: Place, clause: Clause): Value {
   check('FuncCall', call);
-  const overloads = overloadsOf(walk, stringsOf(call.funcname), call.location);
-  noteCall(walk, overloads);
+  const names = stringsOf(call.funcname);
+  const other = otherThanCall(walk, call, names, place, clause);
+  if (other) return other;
+  const overloads = overloadsOf(walk, names, call.location);
+  const shipped = overloads.every(isShipped);
+  const read = shipped ? readByText(walk, overloads, call) : null;
+  const known =
+    read !== null ||
+    (shipped && (setsConstant(walk, overloads, call.args) || setsSequence(walk, overloads, call)));
+  if (!known) noteCall(walk, overloads);
   walk.record.variables++;
   const aggregate = overloads.some((fn) => fn.kind === 'aggregate') || call.agg_within_group === true;
   let inner = clause;
   if (computed(clause)) inner = call.over ? 'window' : aggregate ? 'aggregate' : 'function';
   const values = expressions(walk, call.args, place, inner);
-  values.push(...sorted(walk, call.agg_order, place, inner));
+  values.push(...(read ?? []), ...sorted(walk, call.agg_order, place, inner));
   if (call.agg_filter) expression(walk, call.agg_filter, place, computed(clause) ? 'where' : clause);
   if (call.over) window(walk, call.over, place);
   return derivedFrom(values);
+}
+
+/** Where no function has the name: `column(t)` is `t.column`, and `type(x)` a cast. */
+function otherThanCall(
+  walk: Walk,
+  call: FuncCall,
+  names: readonly string[],
+  place: Place,
+  clause: Clause,
+): Value | null {
+  const [arg] = call.args ?? [];
+  if (call.args?.length !== 1 || arg === undefined || names.length > 2) return null;
+  const name = names.at(-1)!;
+  const schemas = names.length > 1 ? [schemaNamed(walk, names[0]!)] : functionPath(walk);
+  if (schemas.some((schema) => walk.catalog.functions(schema, name).length > 0)) return null;
+  const row = names.length === 1 ? rowOf(walk, place, arg) : null;
+  if (row) {
+    walk.record.variables++;
+    return columnOf(walk, row, name, clause, call.location);
+  }
+  if (!schemas.some((schema) => hasType(walk, schema, name))) return null;
+  return typeCast(walk, { arg, typeName: { names: call.funcname! } }, place, clause);
+}
+
+/** `t.f`, where the relation has no such column, is a call of f on its row. */
+function callAsColumn(walk: Walk, place: Place, names: readonly string[], location?: number): Value | null {
+  if (names.length !== 2) return null;
+  const [table, name] = names as [string, string];
+  const relation = findRelation(place.scope, null, table, location);
+  if (!relation || relation.rest || relation.columns.some((column) => column.name === name)) return null;
+  if (relation.isTable && isSystemColumn(name)) return null;
+  const overloads = functionPath(walk).flatMap((schema) => walk.catalog.functions(schema, name));
+  if (overloads.length === 0) return null;
+  noteCall(walk, overloads);
+  walk.record.variables++;
+  return wholeRow(walk, relation);
+}
+
+/** `(x).f` may be a call of somebody's function on a row, where its type has no such field. */
+function callsAsFields(walk: Walk, steps: readonly Node[]): void {
+  for (const step of steps) {
+    const name = stringOf(step);
+    if (name === null) continue;
+    const foreign = functionPath(walk)
+      .flatMap((schema) => walk.catalog.functions(schema, name))
+      .filter((fn) => !isShipped(fn));
+    if (foreign.length > 0) noteCall(walk, foreign);
+  }
 }
 
 /** The expressions of ORDER BY inside a call or a window: no positions, no output names. */

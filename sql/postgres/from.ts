@@ -8,7 +8,15 @@ import type {
   RangeTableFunc,
   RangeVar,
 } from 'libpg-query';
-import { equality, expression, expressions, operatorName, overloadsOf, structure } from './expressions.ts';
+import {
+  equality,
+  expression,
+  expressions,
+  noteCall,
+  operatorName,
+  overloadsOf,
+  structure,
+} from './expressions.ts';
 import { columnsOf } from './functions.ts';
 import {
   type Column,
@@ -94,8 +102,7 @@ export function fromItem(walk: Walk, node: Node, place: Place, siblings: Names):
       check(kind, body);
       const relation = body.relation as { RangeVar: RangeVar };
       if (!('RangeVar' in relation)) throw unsupported('TABLESAMPLE of a function');
-      const method = stringsOf(body.method as Node[]).join('.');
-      if (!/^(pg_catalog\.)?(bernoulli|system)$/.test(method)) throw unsupported(`sampling method ${method}`);
+      noteCall(walk, overloadsOf(walk, stringsOf(body.method as Node[]), body.location as number));
       expressions(walk, body.args as Node[] | undefined, lateral, 'where');
       if (body.repeatable) expression(walk, body.repeatable as Node, lateral, 'where');
       return namesOf(rangeVar(walk, relation.RangeVar, place, false));

@@ -79,6 +79,25 @@ const safe = words(`
   to_regclass to_regcollation to_regnamespace to_regoper to_regoperator to_regproc to_regprocedure to_regrole
   to_regtype to_regtypemod regclass bernoulli system`);
 
+/** What the statistics views show to everybody: counts and times by relation, function or database. */
+const counter =
+  /^pg_stat_get_(?!activity|backend|wal_senders|wal_receiver|subscription|replication|progress|ssl|gss|io)|^pg_stat_have_stats$/;
+
+/** Work on an index as VACUUM does it: what they answer is how much of it there was. */
+const maintaining = words(
+  'brin_summarize_new_values brin_summarize_range brin_desummarize_range gin_clean_pending_list',
+);
+
+/** Large objects, but for those that are read from or written to files of the server. */
+const largeObject = /^(lo_(?!import|export)|loread$|lowrite$)/;
+
+/** What more there is to know of a call of shipped functions that are not safe. */
+export function gateOf(overloads: readonly CatalogFunction[]): Pick<FunctionUse, 'kind' | 'channel'> {
+  const name = overloads.every(isShipped) ? (overloads[0]?.name ?? '') : '';
+  if (maintaining.has(name)) return { kind: 'maintenance' };
+  return largeObject.test(name) ? { channel: 'large_object' } : {};
+}
+
 const reader =
   /^(pg_ls_|pg_read_|pg_stat_|pg_logical_slot_peek_|pg_get_|pg_control_|pg_show_|lo_get|loread|currtid)/;
 
@@ -99,6 +118,7 @@ export function trustOf(overloads: readonly CatalogFunction[]): FunctionUse['tru
   if (sqlText.has(name)) return 'sql_text';
   if (sideEffect.has(name)) return 'side_effect';
   if (safe.has(name)) return 'safe';
+  if (counter.test(name)) return 'safe';
   if (overloads.every((fn) => fn.volatility === 'immutable')) return 'safe';
   if (reader.test(name)) return 'reads_data';
   return overloads.some((fn) => fn.volatility === 'volatile') ? 'side_effect' : 'reads_data';

@@ -243,4 +243,6 @@ export interface Walk {
   rows(walk: Walk, node: Node, place: Place): readonly Column[];
   /** Parses a view's definition; throws Unanswerable. */
   parseView(table: CatalogTable): Node;
+  /** Parses a text that is one SELECT; null for anything else. */
+  parseQuery(text: string): Node | null;
 }

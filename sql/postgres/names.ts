@@ -13,6 +13,8 @@ import {
 
 const systemColumns = new Set(['ctid', 'xmin', 'cmin', 'xmax', 'cmax', 'tableoid']);
 
+export const isSystemColumn = (name: string): boolean => systemColumns.has(name);
+
 /** A table that is referred to in a way that a subquery in its place would not answer. */
 function pin(relation: Relation): void {
   if (relation.use) relation.use.span = null;
@@ -200,12 +202,13 @@ export function reference(
     if (relation) return wholeRow(walk, relation);
     throw new Unanswerable('unknown_name', `column "${name}" does not exist`, location);
   }
-  if (fields.length > 3)
-    throw new Unanswerable('unsupported', 'cross-database references are not supported', location);
+  if (fields.length > 4) throw new Unanswerable('syntax', 'a name of too many parts', location);
   const name = fields.at(-1)!;
   const table = fields.at(-2)!;
-  const schema = fields.length === 3 ? fields[0]! : null;
+  const schema = fields.length > 2 ? fields.at(-3)! : null;
   const relation = findRelation(scope, schema, table, location);
+  // A subquery in the table's place would have no such name.
+  if (fields.length === 4 && relation?.use) relation.use.span = null;
   if (!relation) {
     const row = schema === null ? rowReference(scope, fields, location) : null;
     if (row) {
@@ -214,7 +217,7 @@ export function reference(
     }
     throw new Unanswerable('unknown_name', `missing FROM-clause entry for table "${table}"`, location);
   }
-  if (schema !== null) byItsSchema(walk, scope, relation, schema, false, location);
+  if (fields.length === 3) byItsSchema(walk, scope, relation, schema!, false, location);
   const column = columnOf(walk, relation, name, clause, location);
   if (column) return column;
   throw new Unanswerable('unknown_name', `column ${table}.${name} does not exist`, location);

@@ -110,10 +110,11 @@ function starOf(walk: Walk, value: Node, place: Place): readonly Column[] | null
     if (!('A_Star' in fields.at(-1)!)) return null;
     const names = stringsOf(fields.slice(0, -1));
     if (names.length === 0) return allColumns(walk, place.scope);
-    if (names.length > 2)
-      throw unsupported('a column name with a database in front', value.ColumnRef.location);
-    const relation = findRelation(place.scope, names.length === 2 ? names[0]! : null, names.at(-1)!);
+    if (names.length > 3)
+      throw new Unanswerable('syntax', 'a name of too many parts', value.ColumnRef.location);
+    const relation = findRelation(place.scope, names.length > 1 ? names.at(-2)! : null, names.at(-1)!);
     if (relation) {
+      if (names.length === 3 && relation.use) relation.use.span = null;
       if (names.length === 2)
         byItsSchema(walk, place.scope, relation, names[0]!, false, value.ColumnRef.location);
       return starColumns(walk, relation);
@@ -149,15 +150,20 @@ function values(walk: Walk, lists: readonly Node[], place: Place): readonly Colu
 function setOperation(walk: Walk, stmt: SelectStmt, place: Place): readonly Column[] {
   const left = select(walk, stmt.larg!, place);
   const right = select(walk, stmt.rarg!, place);
-  const columns = merged(left, right);
+  const columns = merged(walk, left, right);
   if (stmt.op !== 'SETOP_UNION' || !stmt.all)
     for (const column of columns) walk.record.use(column, 'set_operation');
   return columns;
 }
 
-function merged(left: readonly Column[], right: readonly Column[]): readonly Column[] {
-  if ([...left, ...right].some((column) => column.many))
-    throw unsupported('a set operation over a function whose columns are not known');
+function merged(walk: Walk, left: readonly Column[], right: readonly Column[]): readonly Column[] {
+  const all = [...left, ...right];
+  if (all.some((column) => column.many)) {
+    // Which columns meet can't be told: any of them.
+    const mixture = { ...derivedFrom(all), direct: false };
+    walk.record.use(mixture, 'expression');
+    return [{ ...mixture, name: '*', many: true }];
+  }
   if (left.length !== right.length)
     throw new Unanswerable('syntax', 'each query of a set operation must have the same number of columns');
   return left.map((column, i) => ({ ...eitherOf([column, right[i]!]), name: column.name }));

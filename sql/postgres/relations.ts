@@ -34,12 +34,7 @@ export function findTable(walk: Walk, schema: string | undefined, name: string):
 /** The same; throws when there is none, in the server's words. */
 export function tableNamed(walk: Walk, range: RangeVar): CatalogTable {
   check('RangeVar', range);
-  if (range.catalogname !== undefined)
-    throw new Unanswerable(
-      'unsupported',
-      'a table name with a database in front is not supported',
-      range.location,
-    );
+  // A database in front is the session's own, or the server refuses the statement.
   const table = findTable(walk, range.schemaname, range.relname!);
   if (!table) {
     const name = range.schemaname === undefined ? range.relname : `${range.schemaname}.${range.relname}`;
@@ -56,6 +51,8 @@ export interface Access {
   readonly writes: boolean;
   /** The reference could be a subquery as well. */
   readonly replaceable: boolean;
+  /** Only what the table is like is changed: no row moves. */
+  readonly definitionOnly?: boolean;
 }
 
 /** Notes the use of a table, once for each place in the tree. */
@@ -87,7 +84,8 @@ export function noteTable(walk: Walk, node: object, table: CatalogTable, access:
   const what = `${table.schema}.${table.name}`;
   if (channel && (system || table.name === 'pg_stat_statements'))
     walk.record.has({ kind: 'channel', channel, what });
-  if (table.kind === 'foreign') walk.record.has({ kind: 'channel', channel: 'network', what });
+  if (table.kind === 'foreign' && !access.definitionOnly)
+    walk.record.has({ kind: 'channel', channel: 'network', what });
   if (access.writes) noteTriggers(walk, table);
   return use;
 }

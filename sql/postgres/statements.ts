@@ -26,6 +26,7 @@ import { expression } from './expressions.ts';
 import { type Column, constant, noScope, type Place, type Walk } from './model.ts';
 import { preparedText } from './prepared-text.ts';
 import { noteTable, tableNamed } from './relations.ts';
+import { createRule, policyConditions } from './rules.ts';
 import { type Body, check, open, unsupported } from './tree.ts';
 
 /** What the top of a statement is. */
@@ -143,6 +144,16 @@ export function statement(walk: Walk, node: Node, start: number, end: number): T
       return { kind: 'ddl', columns: nothing };
     case 'ViewStmt':
       createView(walk, body);
+      return { kind: 'ddl', columns: nothing };
+    case 'CreatePolicyStmt':
+    case 'AlterPolicyStmt': {
+      policyConditions(walk, body);
+      const { qual: _, with_check: __, ...rest } = body;
+      definition(walk, name, rest);
+      return { kind: 'ddl', columns: nothing };
+    }
+    case 'RuleStmt':
+      createRule(walk, body);
       return { kind: 'ddl', columns: nothing };
     default: {
       const kind = definitionKind(name, body);

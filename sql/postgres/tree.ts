@@ -158,6 +158,7 @@ const specialNodes: Readonly<Record<string, string>> = {
   CallStmt: 'funccall',
   CreateTableAsStmt: 'query into objtype is_select_into if_not_exists',
   ViewStmt: 'view aliases query replace options withCheckOption',
+  RuleStmt: 'relation rulename whereClause event instead actions replace',
   LockStmt: 'relations mode nowait',
   TruncateStmt: 'relations restart_seqs behavior',
   VacuumStmt: 'options rels is_vacuumcmd',

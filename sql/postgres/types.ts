@@ -18,6 +18,11 @@ export function isObjectName(type: string): boolean {
   return /^_?reg[a-z]+$/.test(type) && shipped.has(type.replace(/^_/, ''));
 }
 
+/** True when a schema has a type of the name. */
+export function hasType(walk: Walk, schema: string, name: string): boolean {
+  return (schema === 'pg_catalog' && shipped.has(name)) || walk.catalog.hasType(schema, name);
+}
+
 /** The type's own name; throws when the server has none of that name. */
 export function typeName(walk: Walk, type: Body): string {
   check('TypeName', type);

@@ -170,7 +170,7 @@ describe('effects', () => {
     ["copy orders to '/x'", channel('file', 'COPY TO')],
     ["copy orders from program 'x'", channel('program', 'COPY FROM')],
     ["notify a, 'b'", channel('notify', 'a')],
-    ["do 'x'", channel('dynamic_sql', 'DO')],
+    ["do 'x'", channel('dynamic_sql', 'DO'), { kind: 'ddl' }],
     [
       'create temp table t as execute p',
       { kind: 'ddl' },
@@ -196,9 +196,9 @@ describe('functions', () => {
       'extract:safe',
       'now:safe',
     ],
-    ["select set_config('a', 'b', false)", 'set_config:side_effect'],
-    ["select query_to_xml('select 1', true, true, '')", 'query_to_xml:sql_text'],
-    ["select table_to_xml('orders', true, true, '')", 'table_to_xml:sql_text'],
+    ["select set_config('a', $1, false)", 'set_config:side_effect'],
+    ["select query_to_xml($1, true, true, '')", 'query_to_xml:sql_text'],
+    ["select table_to_xml($1, true, true, '')", 'table_to_xml:sql_text'],
     ["select pg_read_file('/etc/passwd')", 'pg_read_file:reads_data'],
     ['select lo_get(1)', 'lo_get:reads_data'],
     ["select lo_import('/x')", 'lo_import:side_effect'],
@@ -248,12 +248,9 @@ describe('what the analyzer does not vouch for', () => {
     ["select 'secret' 'words'", 'syntax', /^syntax error at or near a literal or name$/, 17],
     ['select é from', 'syntax', /end of input/, 14],
     ['select 1\0', 'syntax', /NUL/, null],
-    ['select id from other.public.customers', 'unsupported', /database in front/, 16],
     ['select 1 operator(public.+) 2', 'unsupported', /operator public\.\+/, 10],
-    ['create rule r as on insert to orders do also select 1', 'unsupported', /RuleStmt/, null],
     ['select * from loop', 'unsupported', /view public.loop/, 15],
     ['select id from customers order by 9', 'syntax', /position/, 35],
-    ['create policy p on orders using (exists (select 1))', 'unsupported', /a query inside/, null],
   ] as const)
     it(JSON.stringify(text), () => {
       const found = opaque(text);

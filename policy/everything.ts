@@ -1,0 +1,64 @@
+/**
+ * What could read and write anything in the database without saying so: a DO block, large objects, statistics of columns. Such a
+ * statement is decided as one that reads and writes every table there is, each column of it. Pure.
+ */
+import type { Catalog } from '../sql/catalog.ts';
+import {
+  type Analyzed,
+  type Channel,
+  type ColumnUse,
+  type StatementKind,
+  statementKinds,
+  type TableUse,
+} from '../sql/statement.ts';
+import type { Policy, Role } from './model.ts';
+
+/** Ways whose ends both are in the database. */
+const inside: ReadonlySet<Channel> = new Set<Channel>(['dynamic_sql', 'large_object', 'statistics']);
+
+/** More tables than these are not gone through. */
+const tablesMax = 5000;
+
+/** The statement with everything that it could do, for roles that may have it decided so; null: it has no such ways, or nobody may. */
+export function doingEverything(
+  policy: Policy,
+  roles: readonly Role[],
+  statement: Analyzed,
+  catalog: Catalog,
+): Analyzed | null {
+  if (catalog.engine !== 'postgres' || !usesInside(statement)) return null;
+  if (!roles.some((role) => (policy.vouched.all || role.vouched.all) && grantsAllKinds(role))) return null;
+  const tables: TableUse[] = [];
+  const columns: ColumnUse[] = [];
+  for (const { schema, name: table, kind, columns: own } of catalog.tables()) {
+    if (kind === 'system' || schema === 'information_schema') continue;
+    const view = kind === 'view' || kind === 'materialized_view';
+    tables.push({ schema, table, reads: true, writes: true, system: false, view, viaView: true, span: null });
+    for (const { name: column } of own) columns.push({ schema, table, column, clause: 'write' });
+    if (tables.length > tablesMax) return null;
+  }
+  return {
+    ...statement,
+    tables: [...statement.tables, ...tables],
+    columns: [...statement.columns, ...columns],
+    functions: statement.functions.filter((fn) => fn.channel === undefined || !inside.has(fn.channel)),
+    effects: statement.effects.filter((effect) => effect.kind !== 'channel' || !inside.has(effect.channel)),
+  };
+}
+
+function usesInside({ statementKind, effects, functions }: Analyzed): boolean {
+  // EXECUTE is decided by what it runs.
+  const dynamic = statementKind === 'do';
+  return (
+    effects.some(
+      (effect) =>
+        effect.kind === 'channel' &&
+        inside.has(effect.channel) &&
+        (dynamic || effect.channel !== 'dynamic_sql'),
+    ) || functions.some((fn) => fn.channel !== undefined && inside.has(fn.channel))
+  );
+}
+
+function grantsAllKinds(role: Role): boolean {
+  return statementKinds.every((kind: StatementKind) => role.statements.has(kind));
+}
