@@ -1,16 +1,19 @@
 /** Runs the entries of the MySQL corpus against one server, and the gateway in front of it. */
 import assert from 'node:assert/strict';
 import type { Attack, Harmless, Product, Role } from '../../fixtures/corpus/mysql/entry.ts';
+import { binaryCanaries } from '../../fixtures/corpus/mysql/secrets.ts';
 import { canaries, type Variant } from '../../fixtures/corpus/postgres/secrets.ts';
+import { CanaryScan } from './canary-scan.ts';
 import type { Answer, RecordedSession } from './mysql-session.ts';
 import { type CorpusWorld, startCorpusWorld } from './mysql-world.ts';
 
-const secrets = [...new Set([...canaries('a'), ...canaries('b')])];
+const secrets = new CanaryScan(
+  (['a', 'b'] as const).flatMap((variant) => [...canaries(variant), ...binaryCanaries(variant)]),
+);
 
 /** The first secret value, or recognisable part of one, in the bytes; null when there is none. */
 export function leaked(answer: Answer): string | null {
-  const text = answer.bytes.toString('latin1');
-  return secrets.find((secret) => text.includes(secret)) ?? null;
+  return secrets.find(answer.bytes);
 }
 
 /** An answer's bytes without what tells the two databases apart by name. */
@@ -40,7 +43,7 @@ export class CorpusRun {
   }
 
   static async start(product: Product): Promise<CorpusRun> {
-    return new CorpusRun(await startCorpusWorld(product), product);
+    return new CorpusRun(await startCorpusWorld(product, { twins: true }), product);
   }
 
   get world(): CorpusWorld {
@@ -107,7 +110,7 @@ export class CorpusRun {
       typeof entry.sql !== 'string' ||
       entry.undo !== undefined ||
       entry.prepared !== undefined ||
-      /^\W*(SET|USE)/i.test(entry.sql);
+      /^\W*(SET|USE|START|BEGIN)\b/i.test(entry.sql);
     const session = alone ? await this.#open(who, variant) : await this.#keep(who, variant);
     const answer = await session.ask(named(entry.sql, variant), entry.prepared);
     if (alone) session.end();

@@ -13,6 +13,8 @@ export interface CorpusWorld {
   readonly world: World;
   /** A session straight to the server, as the account that the gateway uses. */
   bare(variant: Variant): Promise<WireSession>;
+  /** A session straight to a copy of the database that nobody else writes to. Only in a world that was started with twins. */
+  twin(variant: Variant): Promise<WireSession>;
   /** A session through the gateway. */
   through(variant: Variant, role: Role, more?: pg.ClientConfig): Promise<WireSession>;
   /** Runs statements on both databases as the owner. */
@@ -20,7 +22,14 @@ export interface CorpusWorld {
   stop(): Promise<void>;
 }
 
-export async function startCorpusWorld(): Promise<CorpusWorld> {
+export interface CorpusOptions {
+  /** Make the copies for `twin`. */
+  readonly twins?: boolean;
+  /** Run in each of the databases, twins too, by a superuser before the gateway starts. */
+  readonly settings?: readonly string[];
+}
+
+export async function startCorpusWorld(options: CorpusOptions = {}): Promise<CorpusWorld> {
   const world = await startWorld();
   await world.gateway.stop();
   const { shopEu } = world;
@@ -43,6 +52,14 @@ export async function startCorpusWorld(): Promise<CorpusWorld> {
   await asOwner('a', corpusTables, corpusRows('a'));
   await admin.query('CREATE DATABASE corpus_b TEMPLATE corpus_a OWNER cordon');
   await asOwner('b', corpusRows('b'));
+  const databases = ['corpus_a', 'corpus_b'];
+  if (options.twins)
+    for (const name of databases.splice(0)) {
+      await admin.query(`CREATE DATABASE ${name}_twin TEMPLATE ${name} OWNER cordon`);
+      databases.push(name, `${name}_twin`);
+    }
+  for (const name of databases)
+    for (const setting of options.settings ?? []) await admin.query(`ALTER DATABASE ${name} SET ${setting}`);
   await admin.end();
   copyFileSync(
     fileURLToPath(new URL('../../fixtures/corpus/postgres/policy.yaml', import.meta.url)),
@@ -66,6 +83,7 @@ export async function startCorpusWorld(): Promise<CorpusWorld> {
   return {
     world,
     bare: (variant) => WireSession.open({ ...account, database: `corpus_${variant}` }),
+    twin: (variant) => WireSession.open({ ...account, database: `corpus_${variant}_twin` }),
     through: async (variant, role, more = {}) =>
       WireSession.open({
         host: '127.0.0.1',
