@@ -63,7 +63,7 @@ async function makeSchemas(): Promise<void> {
     ['corpus_readable', ''],
     [
       'corpus_tables',
-      '; DROP VIEW v_members, v_people, v_chain CASCADE; DROP TABLE events_2025, events_2026',
+      '; DROP VIEW v_members, v_people, v_chain, v_teams CASCADE; DROP TABLE events_2025, events_2026',
     ],
   ] as const) {
     await admin.query(`CREATE DATABASE ${name} TEMPLATE corpus_a_twin OWNER cordon`);
