@@ -134,20 +134,43 @@ function cellOf(kind: ColumnKind, value: unknown): Cell {
  * the line isn't an event; the message names the column, never the value.
  */
 export function cellsOf(event: unknown): Cell[] {
+  return complete(cellsOver(noCells, fieldsOf(event)));
+}
+
+/** The cells of a template, which lack what differs from event to event. Throws TypeError as cellsOf does. */
+export function templateCells(event: unknown): Cell[] {
+  return cellsOver(noCells, fieldsOf(event));
+}
+
+/** The cells of an event that takes from `template` what it does not say itself. Throws as cellsOf does. */
+export function cellsWith(template: readonly Cell[], event: unknown): Cell[] {
+  return complete(cellsOver(template, fieldsOf(event)));
+}
+
+const noCells: readonly Cell[] = new Array(columns.length).fill(null);
+const indexOf: ReadonlyMap<string, number> = new Map(columns.map(([name], index) => [name, index]));
+
+function fieldsOf(event: unknown): Readonly<Record<string, unknown>> {
   if (typeof event !== 'object' || event === null || Array.isArray(event))
     throw new TypeError('not an object');
-  const fields = event as Record<string, unknown>;
-  const cells: Cell[] = new Array(columns.length).fill(null);
-  for (let i = 1; i < prevHashIndex; i++) {
-    const [name, kind] = columns[i] as readonly [string, ColumnKind];
-    const value = fields[name];
-    if (value === undefined) continue;
+  return event as Record<string, unknown>;
+}
+
+function cellsOver(base: readonly Cell[], fields: Readonly<Record<string, unknown>>): Cell[] {
+  const cells = base.slice();
+  for (const name in fields) {
+    const index = indexOf.get(name);
+    if (index === undefined || index === 0 || index >= prevHashIndex) continue;
     try {
-      cells[i] = cellOf(kind, value);
+      cells[index] = cellOf(columns[index]![1], fields[name]);
     } catch {
       throw new TypeError(`column ${name} can't hold its value`);
     }
   }
+  return cells;
+}
+
+function complete(cells: Cell[]): Cell[] {
   if (cells[1] === null) throw new TypeError('column at is missing');
   if (cells[4] === null) throw new TypeError('column event is missing');
   return cells;

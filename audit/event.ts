@@ -47,7 +47,8 @@ export interface AuditEvent {
   readonly approver?: string;
 }
 
-/** The part of an event that many events share (a cached decision's, a session's), serialized once. */
+/** The part of an event that many events share (a cached decision's, a session's), serialized once. It is the log's that
+ *  made it, and of no use to another. */
 export interface EventTemplate {
   readonly json: string;
 }

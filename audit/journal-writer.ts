@@ -1,6 +1,6 @@
 /**
- * Puts lines into the journal's segment files, whole or not at all. Nothing is known here of what a line says, and
- * nothing is read back.
+ * Puts lines into the journal's segment files, whole or not at all, and sees to it that each segment defines the
+ * templates that its lines name. Nothing is read back.
  */
 import {
   closeSync,
@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { AuditUnavailable } from './event.ts';
+import { definitionLine, eventLine, type JournalTemplate } from './event-line.ts';
 import { headerLine, segmentPath } from './segments.ts';
 
 /** How the journal writes. */
@@ -31,10 +32,13 @@ export interface WriterSettings {
 
 /** The writer of one process run. */
 export interface JournalWriter {
-  /** Writes the deferred lines and this one, in that order. Throws AuditUnavailable: then this one isn't there. */
-  write(line: string): void;
-  /** Keeps the line for the next write or flush. Never throws. Returns the bytes that are kept. */
-  defer(line: string): number;
+  /**
+   * Writes the deferred events and this one, in that order. `rest` is as from eventRest. Throws AuditUnavailable: then
+   * this one isn't there.
+   */
+  write(template: JournalTemplate, rest: string): void;
+  /** Keeps the event for the next write or flush. Never throws. Returns the bytes that are kept. */
+  defer(template: JournalTemplate, rest: string): number;
   /** Writes the deferred lines. Throws AuditUnavailable and keeps those that weren't written. */
   flush(): void;
   /** Where the next line goes. */
@@ -70,6 +74,25 @@ export function openJournalWriter(
   let pending = Buffer.allocUnsafe(bufferBytes);
   let used = 0;
 
+  // Of the kept lines: a segment that they come to stand in has to define them.
+  const pendingTemplates: JournalTemplate[] = [];
+  let flushes = 1;
+  /** Counts begun segments: templates that were defined in another one have to be defined again. */
+  let begun = 0;
+  let numbers = 0;
+
+  /** The event's line, behind the template's definition where the segment has none yet. */
+  function textOf(template: JournalTemplate, rest: string): string {
+    if (template.pendingFor !== flushes) {
+      template.pendingFor = flushes;
+      pendingTemplates.push(template);
+    }
+    if (template.definedIn === begun) return eventLine(template, rest);
+    if (template.number === 0) template.number = ++numbers;
+    template.definedIn = begun;
+    return definitionLine(template) + eventLine(template, rest);
+  }
+
   function encode(line: string): number {
     const most = used + line.length * 3;
     if (most > pending.length) {
@@ -97,6 +120,7 @@ export function openJournalWriter(
       size = 0;
       hasHeader = false;
     }
+    begun++;
     const header = Buffer.from(headerLine(writer, segment));
     put(header, header.length);
     syncFolder();
@@ -137,14 +161,33 @@ export function openJournalWriter(
 
   /** Whole lines stay (the ingest may have read them already); a partial line is cut off. */
   function mend(): void {
-    const kept = written > used ? used : pending.subarray(0, written).lastIndexOf(0x0a) + 1;
+    const kept = pending.subarray(0, written).lastIndexOf(0x0a) + 1;
     if (kept > 0) {
       size += kept;
-      pending.copyWithin(0, kept, used);
-      used -= kept;
+      if (kept < used) pending.copyWithin(0, kept, used);
+      used = Math.max(0, used - kept);
     }
     written = 0;
     cut();
+  }
+
+  /** Puts the definitions that a new segment lacks in front of the first `length` bytes; how many bytes they take. */
+  function defineAnew(length: number): number {
+    let text = '';
+    for (const template of pendingTemplates) {
+      template.definedIn = begun;
+      text += definitionLine(template);
+    }
+    const lines = Buffer.from(text);
+    if (length + lines.length > pending.length) {
+      const larger = Buffer.allocUnsafe(length + lines.length);
+      pending.copy(larger, 0, 0, length);
+      pending = larger;
+    }
+    pending.copyWithin(lines.length, 0, length);
+    lines.copy(pending);
+    used += lines.length;
+    return lines.length;
   }
 
   function cut(): void {
@@ -157,10 +200,16 @@ export function openJournalWriter(
     let isPut = false;
     try {
       if (isTorn) cut();
-      if (mustRotate || size >= settings.segmentBytesMax) rotate();
+      let bytes = length;
+      if (mustRotate || size >= settings.segmentBytesMax) {
+        rotate();
+        bytes += defineAnew(length);
+      }
       isPut = true;
-      put(pending, length);
+      put(pending, bytes);
       used = 0;
+      flushes++;
+      pendingTemplates.length = 0;
       if (settings.sync === 'disk') {
         mustRotate = true;
         fdatasyncSync(file);
@@ -207,14 +256,24 @@ export function openJournalWriter(
 
   flushTo(0);
   return {
-    write(line) {
-      if (line.length > settings.lineBytesMax) throw new AuditUnavailable('the event is too large');
+    write(template, rest) {
+      if (template.json.length + rest.length > settings.lineBytesMax) {
+        throw new AuditUnavailable('the event is too large');
+      }
       if (lost > 0 && used < settings.deferredBytesMax) noteLost();
-      flushTo(used + encode(line));
+      const isDefined = template.definedIn === begun;
+      try {
+        flushTo(used + encode(textOf(template, rest)));
+      } catch (error) {
+        // Its definition may have gone with it.
+        if (!isDefined) template.definedIn = 0;
+        throw error;
+      }
     },
-    defer(line) {
-      if (line.length > settings.lineBytesMax || used + line.length > settings.deferredBytesMax) lost++;
-      else used += encode(line);
+    defer(template, rest) {
+      const most = template.json.length + rest.length;
+      if (most > settings.lineBytesMax || used + most > settings.deferredBytesMax) lost++;
+      else used += encode(textOf(template, rest));
       return used;
     },
     flush() {

@@ -3,7 +3,7 @@
  * damaged ones kept; never writes to a segment.
  */
 import { closeSync, openSync, readSync, renameSync, unlinkSync } from 'node:fs';
-import { type Cell, cellsOf } from './columns.ts';
+import { type Cell, cellsOf, cellsWith, templateCells } from './columns.ts';
 import { journalFolder, segmentNumbers, segmentPath, segmentWriter } from './segments.ts';
 import type { JournalPosition, Store } from './store.ts';
 
@@ -30,6 +30,10 @@ export function openStreamIngest(
   let buffer = Buffer.allocUnsafe(1024 * 1024);
   let { segment, offset } = store.position(stream);
   let isDamaged = false;
+  /** The templates that the segment has defined so far. */
+  const templates = new Map<number, readonly Cell[]>();
+  /** What stands before the place to go on at was read by an earlier run: its templates have to be known again. */
+  let knowsTemplates = offset === 0;
 
   /** Reads from the position up to the last whole line that fits; null when the segment has no file. */
   function readLines(): { length: number; whole: number } | null {
@@ -68,6 +72,7 @@ export function openStreamIngest(
       store.add([], [gap], stream, { segment: next, offset: 0 });
       segment = next;
       offset = 0;
+      begin();
       return true;
     }
     if (lines.whole > 0) return ingestLines(lines.whole);
@@ -82,13 +87,30 @@ export function openStreamIngest(
     return false;
   }
 
+  function readTemplates(): void {
+    let text: string;
+    const file = openSync(segmentPath(folder, segment), 'r');
+    try {
+      const before = Buffer.allocUnsafe(offset);
+      text = before.toString('utf8', 0, readSync(file, before, 0, offset, 0));
+    } finally {
+      closeSync(file);
+    }
+    for (const line of text.split('\n')) {
+      // What is wrong with a line was told when it was read first.
+      if (line.startsWith('{"template":')) readLine(line, [], templates);
+    }
+    knowsTemplates = true;
+  }
+
   function ingestLines(whole: number): boolean {
+    if (!knowsTemplates) readTemplates();
     const rows: Cell[][] = [];
     const damage: string[] = [];
     let start = 0;
     while (start < whole && rows.length < batchRows) {
       const end = buffer.indexOf(0x0a, start);
-      const problem = readLine(buffer.toString('utf8', start, end), rows);
+      const problem = readLine(buffer.toString('utf8', start, end), rows, templates);
       if (problem !== null) damage.push(`${journal} segment ${segment}, byte ${offset + start}: ${problem}`);
       start = end + 1;
     }
@@ -98,6 +120,11 @@ export function openStreamIngest(
     if (damage.length > 0) isDamaged = true;
     if (buffer.length > 1024 * 1024) buffer = Buffer.allocUnsafe(1024 * 1024);
     return true;
+  }
+
+  function begin(): void {
+    templates.clear();
+    knowsTemplates = true;
   }
 
   /** Goes on to segment `next`. What a crash tore off is left out; `isBreach` says that no crash did it. */
@@ -110,6 +137,7 @@ export function openStreamIngest(
     store.add([], damage, stream, { segment: next, offset: 0 });
     segment = next;
     offset = 0;
+    begin();
     const path = segmentPath(folder, passed);
     // What is damaged stays, as evidence.
     if (isBreach || isDamaged) renameSync(path, `${path}.damaged`);
@@ -121,20 +149,24 @@ export function openStreamIngest(
   return { step, position: () => ({ segment, offset }) };
 }
 
-/** Adds a line's cells to `rows`; returns what is wrong with the line (never its content), or null. */
-function readLine(text: string, rows: Cell[][]): string | null {
+/** Adds a line's cells to `rows`, or a template; returns what is wrong with the line (never its content), or null. */
+function readLine(text: string, rows: Cell[][], templates: Map<number, readonly Cell[]>): string | null {
   let line: unknown;
   try {
     line = JSON.parse(text);
   } catch {
     return 'a line is not JSON';
   }
-  if (typeof line === 'object' && line !== null) {
-    if ('journal' in line) return null;
-    if ('problem' in line) return String(line.problem);
-  }
   try {
-    rows.push(cellsOf(line));
+    if (typeof line !== 'object' || line === null) throw new TypeError('not an object');
+    if ('t' in line) {
+      const template = templates.get(line.t as number);
+      if (template === undefined) return 'a line names a template that is not there';
+      rows.push(cellsWith(template, line));
+    } else if ('template' in line && 'event' in line) {
+      templates.set(line.template as number, templateCells(line.event));
+    } else if ('problem' in line) return String(line.problem);
+    else if (!('journal' in line)) rows.push(cellsOf(line));
     return null;
   } catch (error) {
     return (error as Error).message;

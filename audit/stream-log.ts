@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { type AuditLog, AuditUnavailable } from './event.ts';
-import { eventLine, eventTemplate } from './event-line.ts';
+import { eventRest, eventTemplate, type JournalTemplate } from './event-line.ts';
 import type { IngestPort } from './follower.ts';
 import { openJournalWriter, type WriterSettings } from './journal-writer.ts';
 import { journalFolder, segmentNumbers, segmentPath } from './segments.ts';
@@ -150,12 +150,13 @@ export function openStreamLog(
       if (isClosed) throw new AuditUnavailable('the audit log is closed');
       if (lag() > journalBytesMax)
         throw new AuditUnavailable('the audit store is too far behind the journal');
-      writer.write(eventLine(template, at, more));
+      writer.write(template as JournalTemplate, eventRest(at, more));
       if (!isAwake) wake();
     },
     defer(template, at, more) {
       if (isClosed) return;
-      if (writer.defer(eventLine(template, at, more)) >= deferBytes && deferTimer !== null && !isStuck) {
+      const kept = writer.defer(template as JournalTemplate, eventRest(at, more));
+      if (kept >= deferBytes && deferTimer !== null && !isStuck) {
         clearTimeout(deferTimer);
         flushDeferred();
       }

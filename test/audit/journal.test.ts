@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { AuditUnavailable } from '../../audit/event.ts';
+import { eventLine, eventTemplate } from '../../audit/event-line.ts';
 import { catchUp, openAuditLog } from '../../audit/journal.ts';
 import { openJournalWriter, type WriterSettings } from '../../audit/journal-writer.ts';
 import { headerLine, journalFolder, segmentNumbers } from '../../audit/segments.ts';
@@ -175,6 +176,16 @@ function journalLines(number = 1): string[] {
   return lines;
 }
 
+/** Each event's template is defined before it, in the same segment. */
+function assertDefined(lines: readonly string[]): void {
+  const defined = new Set<number>();
+  for (const line of lines) {
+    const { template, t } = JSON.parse(line) as { template?: number; t?: number };
+    if (template !== undefined) defined.add(template);
+    else if (t !== undefined) assert.ok(defined.has(t), line);
+  }
+}
+
 describe('a full disk', () => {
   it('refuses what it could not write, and nothing else', async () => {
     // The limit on a file's size stands for the disk's end; a write that crosses it is cut short by the kernel.
@@ -193,30 +204,36 @@ describe('a full disk', () => {
   });
 
   it('leaves no partial line and loses no deferred one, wherever a write is cut, and then goes on', () => {
-    const header = headerLine('w', 1).length;
-    for (let room = 0; room < 120; room++) {
+    for (let room = 0; room < 400; room++) {
       fs.rmSync(join(directory, 'journal'), { recursive: true, force: true });
       const writer = openJournalWriter(journalFolder(directory), 'w', 1, settings, () => {});
       const disk = limitDisk(room);
+      const completed = eventTemplate({ event: 'statement.completed' });
+      const decided = eventTemplate({ event: 'statement.decided' });
       try {
         const kept: string[] = [];
         let refused = 0;
         for (let n = 0; n < 12; n++) {
           if (n === 8) disk.free(1 << 20);
-          writer.defer(`{"deferred":${n}}\n`);
-          kept.push(`{"deferred":${n}}`);
+          writer.defer(completed, `"deferred":${n}}\n`);
+          kept.push(eventLine(completed, `"deferred":${n}}`));
           try {
-            writer.write(`{"written":${n}}\n`);
-            kept.push(`{"written":${n}}`);
+            writer.write(decided, `"written":${n}}\n`);
+            kept.push(eventLine(decided, `"written":${n}}`));
           } catch (error) {
             assert.ok(error instanceof AuditUnavailable);
             refused++;
           }
           journalLines();
         }
-        assert.ok(refused > 0 && refused <= 8);
-        assert.deepEqual(journalLines().slice(1), kept);
-        assert.equal(writer.end().offset, header + kept.join('\n').length + 1);
+        assert.ok(refused > 0 && refused <= 8, `${refused} refused with room for ${room} bytes`);
+        const lines = journalLines();
+        assert.deepEqual(
+          lines.slice(1).filter((line) => !line.startsWith('{"template":')),
+          kept,
+        );
+        assertDefined(lines);
+        assert.equal(writer.end().offset, lines.join('\n').length + 1);
       } finally {
         disk.restore();
         writer.close();
@@ -232,19 +249,21 @@ describe('a full disk', () => {
       { ...settings, segmentBytesMax: 1 },
       () => {},
     );
+    const decided = eventTemplate({ event: 'statement.decided' });
     for (let room = 0; room < headerLine('w', 1).length; room++) {
       const disk = limitDisk(room);
       try {
-        assert.throws(() => writer.write(`{"refused":${room}}\n`), AuditUnavailable);
+        assert.throws(() => writer.write(decided, `"refused":${room}}\n`), AuditUnavailable);
         disk.free(1 << 20);
-        writer.write(`{"written":${room}}\n`);
+        writer.write(decided, `"written":${room}}\n`);
       } finally {
         disk.restore();
       }
       assert.equal(writer.end().segment, room + 2, 'segments are numbered without gaps');
+      assertDefined(journalLines(room + 2));
       assert.deepEqual(
-        journalLines(room + 2).filter((line) => !line.startsWith('{"journal"')),
-        [`{"written":${room}}`],
+        journalLines(room + 2).filter((line) => line.startsWith('{"t":')),
+        [`{"t":1,"written":${room}}`],
       );
     }
     writer.close();
@@ -278,8 +297,9 @@ describe('the journal', () => {
         .slice(1)
         .map((line) => JSON.parse(line)),
       [
-        { at: 1, event: 'statement.decided', subject: 'anna', rows: 1 },
-        { at: 2, event: 'statement.decided', subject: 'anna', rows: 2 },
+        { template: 1, event: { event: 'statement.decided', subject: 'anna' } },
+        { t: 1, at: 1, rows: 1 },
+        { t: 1, at: 2, rows: 2 },
       ],
     );
     await log.close();
