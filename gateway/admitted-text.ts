@@ -55,6 +55,14 @@ export class AdmittedText implements Admitted {
   get changesIdentity(): boolean {
     return this.decided.identity;
   }
+  get temporary(): Admitted['temporary'] {
+    const effects = this.decided.statements.flatMap((one) => (one.kind === 'analyzed' ? one.effects : []));
+    return effects.flatMap((effect) =>
+      effect.kind === 'temporary' && effect.schema !== undefined
+        ? [{ schema: effect.schema, name: effect.name }]
+        : [],
+    );
+  }
   get copies(): AdmittedCopies | false {
     const copying = this.decided.statements.some((one) => one.kind === 'analyzed' && one.copy);
     return copying

@@ -181,6 +181,7 @@ export class LiveSession implements GateSession {
 
   /** Why a text that names something can't be decided yet, or in this transaction; null: it can. */
   #unready(text: string): Refused | null {
+    if (this.#opening.database.protocol === 'mysql') return null;
     const view = this.#views.active(this.#pinned);
     if (view === null || (!view.blocked && view.catalog !== null)) return null;
     const known = this.state.catalogs.last(view.upstream);
@@ -251,6 +252,7 @@ export class LiveSession implements GateSession {
     const { protocol } = this.#opening.database;
     const view = this.#views.active(this.#pinned);
     const catalog = view?.catalog;
+    if (view && !catalog && protocol === 'mysql') return null;
     if (view && catalog) {
       const cache = view.cache(state.policy, state.config.limits.cached_statements_max);
       const decided =
@@ -279,7 +281,8 @@ export class LiveSession implements GateSession {
   #ownAsker(view: OwnView, catalog: Catalog): Asker {
     return {
       ...this.#asker(),
-      names: view.names,
+      // MySQL's current database goes along wherever the session goes.
+      names: this.#opening.database.protocol === 'mysql' ? this.#names : view.names,
       pinned: view.upstream.name,
       catalog,
       temporaryRegions: view.regions,
@@ -319,7 +322,8 @@ export class LiveSession implements GateSession {
   #admitDecided(decided: DecidedText, text: string): Admission | Promise<Admission> {
     if (!decided.allowed && decided.statements.some(isUnknownName)) {
       const view = this.#views.active(this.#pinned);
-      if (view === null) return this.#admitAfterUnknownName(decided, text);
+      if (view === null || this.#opening.database.protocol === 'mysql')
+        return this.#admitAfterUnknownName(decided, text);
       if (view.forgetForUnknownName()) return this.#unready(text) ?? this.#answer(decided, text);
     }
     return this.#answer(decided, text);
@@ -391,12 +395,10 @@ export class LiveSession implements GateSession {
         this.statementId(firstId + at),
       );
     }
-    if (this.#opening.database.protocol === 'mysql') {
-      if (decided.ddl && this.#pinned !== null) this.#catalogMoved = true;
-    } else {
-      const view = this.#views.of(decided.route.name);
-      if (decided.settles || view.needed) view.admitted(decided, state.policy);
-    }
+    const isMySql = this.#opening.database.protocol === 'mysql';
+    if (isMySql && decided.ddl && this.#pinned !== null) this.#catalogMoved = true;
+    const view = this.#views.of(decided.route.name);
+    if (decided.settles || view.needed) view.admitted(decided, state.policy);
     this.#sqlStatements.admitted(decided);
     return new AdmittedText(this, decided, text, firstId, at, resolutions);
   }

@@ -1,5 +1,5 @@
 /**
- * What one PostgreSQL session sees on one upstream that others don't: temporary objects, and definitions of its open
+ * What one session sees on one upstream that others don't: temporary objects and, on PostgreSQL, definitions of its open
  * transaction. Holds the session's own catalog there, says when it has to be read again, and remembers of which regions and
  * tables the rows in temporary tables may be. No I/O.
  */
@@ -7,7 +7,7 @@ import type { Principal, Region } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
 import { tableFacts } from '../policy/table-masks.ts';
 import type { SessionState } from '../protocols/gate.ts';
-import { type Catalog, withOwnContents } from '../sql/catalog.ts';
+import { type Catalog, type CatalogTable, withOwnContents, withTemporaryTables } from '../sql/catalog.ts';
 import type { Statement } from '../sql/statement.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Upstream } from './config.ts';
@@ -31,6 +31,9 @@ export class OwnView {
   /** DDL ran in the open transaction. */
   moved = false;
   #temporary = false;
+  /** MySQL: the temporary tables, which are all that others don't see. */
+  #tables: readonly CatalogTable[] = [];
+  #overlaid: { readonly base: Catalog; readonly catalog: Catalog } | null = null;
   #transaction = false;
   /** The transaction's snapshot is older than what others have changed since: its end has to be waited for. */
   blocked = false;
@@ -55,11 +58,23 @@ export class OwnView {
     return this.#temporary || (this.moved && this.#transaction);
   }
 
-  /** The catalog that may be used now; null: it has to be read. */
+  /** The catalog that may be used now; null: it has to be read (MySQL: everybody's has to). */
   get catalog(): Catalog | null {
+    if (this.#tables.length > 0) return this.#overlay();
     const read = this.#read;
     if (read === null || read.generation !== this.#catalogs.generation(this.upstream.name)) return null;
     return this.#now() - read.at < ageMaxMs ? read.catalog : null;
+  }
+
+  #overlay(): Catalog | null {
+    const base = this.#catalogs.current(this.upstream);
+    if (base === undefined) return null;
+    if (this.#overlaid?.base !== base) {
+      this.#cache = null;
+      const catalog = withTemporaryTables(base, this.#catalogs.nextVersion(), this.#tables);
+      this.#overlaid = { base, catalog };
+    }
+    return this.#overlaid.catalog;
   }
 
   /** Regions that rows of temporary tables may be of. */
@@ -86,6 +101,14 @@ export class OwnView {
 
   refreshed(state: SessionState): void {
     this.names = state.path;
+    if (state.temporary !== undefined) {
+      this.#tables = state.temporary;
+      this.#overlaid = null;
+      this.#cache = null;
+      this.#temporary = state.temporary.length > 0;
+      if (!this.#temporary) this.#forgetSources();
+      return;
+    }
     this.#temporary = state.path.some((schema) => schema.startsWith('pg_temp_'));
     this.#transaction = state.transaction === true;
     if (!this.#transaction) {

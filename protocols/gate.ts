@@ -3,7 +3,7 @@
  * to do. No policy, no analysis and no log is visible from here. Implemented in gateway/gate.ts.
  */
 import type { CopyPlan, MaskPlan, ResultColumn } from '../masking/masker.ts';
-import type { OwnContents } from '../sql/catalog.ts';
+import type { CatalogTable, OwnContents } from '../sql/catalog.ts';
 
 export type UpstreamName = string;
 
@@ -66,6 +66,8 @@ export interface Admitted {
   /** The statement may change what names or literals mean (search_path, current database, sql_mode) or the catalog: run no
    *  further text until it has completed and `Session.refreshed` was called. */
   readonly settles: boolean;
+  /** MySQL: names under which there may be another temporary table afterwards than before, or one less. */
+  readonly temporary?: readonly { readonly schema: string; readonly name: string }[];
   /** PostgreSQL: it may change who the session is to the server, which then reports a new identity. */
   readonly changesIdentity?: boolean;
   /** PostgreSQL: what may be copied; false: no statement of the text is a COPY, and a CopyIn/CopyOutResponse is a breach. */
@@ -99,6 +101,8 @@ export interface SessionState {
   readonly fixedSnapshot?: boolean;
   /** PostgreSQL: what the session sees there, when that was read too. */
   readonly catalog?: OwnContents;
+  /** MySQL: the session's temporary tables there. */
+  readonly temporary?: readonly CatalogTable[];
 }
 
 /** One signed-in client: one principal for life. */

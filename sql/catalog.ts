@@ -41,7 +41,7 @@ export interface CatalogTable {
   readonly parents: readonly string[];
   /** True when the table has triggers or rules of a user: a write may do more than its text says. */
   readonly hasTriggers: boolean;
-  /** PostgreSQL: it is one session's own and ends with it. */
+  /** It is one session's own and ends with it. */
   readonly temporary?: boolean;
 }
 
@@ -165,3 +165,31 @@ export function withOwnContents(base: Catalog, version: number, own: OwnContents
 }
 
 const shippedSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
+
+/**
+ * `base` with one MySQL session's temporary tables. Where others have come to see something under the name of one, the name stands
+ * for nothing: a statement would mean the one, and a view the other.
+ */
+export function withTemporaryTables(
+  base: Catalog,
+  version: number,
+  temporary: readonly CatalogTable[],
+): Catalog {
+  const { engine, serverVersion, isMariaDb, foldsTableNames } = base;
+  const nothing = { schemas: [], functions: [], types: [] };
+  const flags = { engine, version, serverVersion, isMariaDb, foldsTableNames };
+  const own = buildCatalog({ ...flags, ...nothing, tables: temporary });
+  return {
+    ...base,
+    version,
+    table: (schema, name) => {
+      const hiding = own.table(schema, name);
+      const hidden = base.table(schema, name);
+      return hiding === undefined ? hidden : hidden === undefined ? hiding : undefined;
+    },
+    *tables() {
+      yield* own.tables();
+      yield* base.tables();
+    },
+  };
+}

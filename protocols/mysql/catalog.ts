@@ -119,6 +119,36 @@ function relationKind(schema: string, type: string, engine: string): RelationKin
   return foreignEngines.has(engine.toUpperCase()) ? 'foreign' : 'table';
 }
 
+/** A temporary table as SHOW FULL COLUMNS tells of it, which is all that does. */
+export function temporaryTable(
+  schema: string,
+  name: string,
+  shown: readonly (readonly (string | null)[])[],
+): CatalogTable {
+  const columns = shown.map((row, index): CatalogColumn => {
+    const type = /^[a-z]+/.exec((row[1] ?? '').toLowerCase())?.[0] ?? '';
+    return {
+      name: row[0] ?? '',
+      position: index + 1,
+      type,
+      typeId: typeIds.get(type) ?? 0xfe,
+      notNull: row[3] === 'NO',
+      generated: /GENERATED|VIRTUAL|PERSISTENT/i.test(row[6] ?? ''),
+    };
+  });
+  return {
+    schema,
+    name,
+    kind: 'table',
+    oid: 0,
+    columns,
+    definition: null,
+    parents: [],
+    hasTriggers: false,
+    temporary: true,
+  };
+}
+
 function columnOf(row: Row): CatalogColumn {
   const type = textOf(row[4]).toLowerCase();
   return {

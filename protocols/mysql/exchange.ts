@@ -2,7 +2,8 @@
  * One command on its way: the gate's leave, the upstream that it leads to, its response, and what the session has become behind
  * it. One of these lives as long as its principal is signed in. What each command means is read elsewhere.
  */
-import type { Admission, Admitted, GateSession, Refused } from '../gate.ts';
+import type { CatalogTable } from '../../sql/catalog.ts';
+import type { Admission, Admitted, GateSession, Refused, SessionState } from '../gate.ts';
 import { textCommand } from './client-messages.ts';
 import { type Command, wireOf } from './command-queue.ts';
 import { refusal, type ServerError, serverErrors } from './errors.ts';
@@ -60,7 +61,7 @@ export class Exchange implements LinkOwner {
   /** Connects to the session's home; answers its status flags. Rejects when it can't be reached. */
   async start(): Promise<number> {
     const home = await this.links.open(this.gate.home);
-    if (!this.isOver) this.gate.refreshed({ path: home.database === null ? [] : [home.database] });
+    if (!this.isOver) this.gate.refreshed(stateOf(home, home.database, []));
     return home.status;
   }
 
@@ -165,6 +166,7 @@ export class Exchange implements LinkOwner {
     this.links.noteTransaction(link, finished.status);
     if ('settles' in request && request.settles) {
       if (finished.error === null && request.kind === 'query') this.links.noteSetting(this.#text);
+      link.noteTemporary(request.admitted.temporary);
       this.#settle(link, finished, false);
     } else if (this.#aftermath === 'reset') this.#settle(link, finished, true);
     else this.#client.done();
@@ -185,15 +187,19 @@ export class Exchange implements LinkOwner {
     // An error from here on stands in the place of the packet that is held back.
     this.#client.sequence = finished.nextSequence - 1;
     try {
-      if (reset) await link.pin();
+      if (reset) {
+        link.noteReset();
+        await link.pin();
+      }
       const state = await link.inspect();
+      const temporary = await link.temporaryTables();
       if (this.isOver) return;
       if (!state.pinned) {
         this.#client.fatal(serverErrors.drift);
         return;
       }
       this.links.noteDatabase(state.database);
-      this.gate.refreshed({ path: state.database === null ? [] : [state.database] });
+      this.gate.refreshed(stateOf(link, state.database, temporary));
     } catch {
       if (!this.isOver) this.#client.fatal(serverErrors.upstreamLost);
       return;
@@ -201,4 +207,8 @@ export class Exchange implements LinkOwner {
     this.#client.deliver(finished.held);
     this.#client.done();
   }
+}
+
+function stateOf(link: Link, database: string | null, temporary: readonly CatalogTable[]): SessionState {
+  return { path: database === null ? [] : [database], upstream: link.target.name, temporary };
 }

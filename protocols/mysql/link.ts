@@ -3,8 +3,10 @@
  * client asked is handed in as bytes; what comes back is reported to the session.
  */
 import type { Socket } from 'node:net';
-import type { UpstreamTarget } from '../gate.ts';
+import type { CatalogTable } from '../../sql/catalog.ts';
+import type { Admitted, UpstreamTarget } from '../gate.ts';
 import { capability, serverStatus } from './capabilities.ts';
+import { temporaryTable } from './catalog.ts';
 import { command, quoteName, textCommand } from './client-messages.ts';
 import { encodePacket } from './framing.ts';
 import { Relay } from './relay.ts';
@@ -49,6 +51,8 @@ export class Link {
   readonly #owner: LinkOwner;
   readonly #socket: Socket;
   readonly #relay: Relay;
+  /** Names under which there may be a temporary table. `table`: what is there; null: not known since a text has named it. */
+  readonly #temporary = new Map<string, { schema: string; name: string; table: CatalogTable | null }>();
   #internal: { resolve(finished: Finished): void; reject(error: Error): void } | null = null;
   #over = false;
 
@@ -146,6 +150,44 @@ export class Link {
     };
   }
 
+  /** A text has run that may have made or dropped these. */
+  noteTemporary(names: Admitted['temporary']): void {
+    for (const one of names ?? []) {
+      this.#temporary.set(`${one.schema}\0${one.name}`, { ...one, table: null });
+    }
+  }
+
+  /** The server has been told to forget the session. */
+  noteReset(): void {
+    this.noteTemporary([...this.#temporary.values()]);
+  }
+
+  /** The session's temporary tables, by the server's own word: nothing else tells whether one is there. */
+  async temporaryTables(): Promise<readonly CatalogTable[]> {
+    const tables: CatalogTable[] = [];
+    for (const [key, one] of this.#temporary) {
+      const { schema, name } = one;
+      const quoted = `${quoteName(schema)}.${quoteName(name)}`;
+      if (one.table === null && (await this.#isTemporary(quoted))) {
+        one.table = temporaryTable(schema, name, await this.query(`SHOW FULL COLUMNS FROM ${quoted}`));
+      }
+      if (one.table === null) this.#temporary.delete(key);
+      else tables.push(one.table);
+    }
+    return tables;
+  }
+
+  async #isTemporary(quoted: string): Promise<boolean> {
+    try {
+      const [row] = await this.query(`SHOW CREATE TABLE ${quoted}`);
+      return /^CREATE TEMPORARY TABLE /.test(row?.[1] ?? '');
+    } catch (error) {
+      const code = error instanceof InternalQueryFailed ? (error.code ?? 0) : 0;
+      if (noSuchTable.has(code)) return false;
+      throw error;
+    }
+  }
+
   async use(database: string): Promise<void> {
     await this.query(`USE ${quoteName(database)}`);
     this.database = database;
@@ -227,6 +269,9 @@ function resultEnds(client: number, upstream: number): ResultEnds {
   if (!(client & capability.DEPRECATE_EOF)) return 'eof';
   return upstream & capability.DEPRECATE_EOF ? 'ok' : 'eof_to_ok';
 }
+
+/** No such table or database, a name that can't be one, or a table that others see and LOCK TABLES leaves out. */
+const noSuchTable: ReadonlySet<number> = new Set([1146, 1049, 1103, 1100]);
 
 /** Modes that change how a text is cut into tokens, or what an expression means. */
 const forbiddenModes = new Set([

@@ -86,6 +86,10 @@ export class Links {
     this.#known = true;
   }
 
+  get #path(): readonly string[] {
+    return this.#database === null ? [] : [this.#database];
+  }
+
   /** `status`: the flags that came with the link's last answer, null when it had none. */
   noteTransaction(link: Link, status: number | null): void {
     if (status === null) return;
@@ -122,6 +126,7 @@ export class Links {
       if (name === this.#gate.home) continue;
       this.#byName.delete(name);
       link.quit();
+      this.#gate.refreshed({ path: this.#path, upstream: name, temporary: [] });
     }
     if (this.#pinned !== null && this.#pinned.target.name !== this.#gate.home) {
       this.#pinned = null;

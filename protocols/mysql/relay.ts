@@ -37,7 +37,8 @@ type State =
   | 'prepared_parameters'
   | 'prepared_columns';
 
-const internalRowsMax = 1000;
+/** As many as a table has columns. */
+const internalRowsMax = 4096;
 
 export class Relay implements PacketSink {
   /** Set when a request has ended; the owner takes it and sets it back to null. */

@@ -72,8 +72,33 @@ export function analyzeDdl(work: Work, cursor: Cursor): Draft {
     default:
       throw new Unsupported(`${verb} ${object}`.trim(), cursor.offset);
   }
-  work.facts.effect({ kind: 'ddl' });
+  // What others see stays as it is when all that changes is the session's own.
+  const isOwn = work.facts.effects.some((effect) => effect.kind === 'temporary');
+  const namesOthers = work.facts.tables.some(
+    (use) => use.writes && !work.catalog.table(use.schema, use.table)?.temporary,
+  );
+  if (!isOwn || namesOthers) work.facts.effect({ kind: 'ddl' });
   return draft('ddl');
+}
+
+/** A temporary table that comes, changes or goes. A name that others see something under can't be hidden by it. */
+function noteTemporary(work: Work, parts: readonly string[], hides: boolean): void {
+  const { schema, table } = work.tableName(parts, false);
+  const known = work.catalog.table(schema, table);
+  if (hides && known !== undefined && !known.temporary)
+    throw new Unsupported(`a temporary table with the name of ${schema}.${table}, which exists`);
+  work.facts.effect({ kind: 'temporary', name: table, schema });
+}
+
+/** What others see is meant, and a temporary table of that name would be taken for it. */
+function isNoTemporary(work: Work, parts: readonly string[]): void {
+  const { schema, table } = work.tableName(parts, false);
+  if (work.catalog.table(schema, table)?.temporary)
+    throw new Unsupported(`${schema}.${table} beside a temporary table of that name`);
+}
+
+function isTemporary(work: Work, use: TableUse): boolean {
+  return work.catalog.table(use.schema, use.table)?.temporary === true;
 }
 
 function skipOption(cursor: Cursor): void {
@@ -93,28 +118,37 @@ function ifExists(cursor: Cursor): void {
 function ddlTable(work: Work, cursor: Cursor, verb: string, object: string, temporary: boolean): void {
   ifExists(cursor);
   const parts = cursor.name();
-  if (temporary && verb === 'CREATE')
-    work.facts.effect({ kind: 'temporary', name: parts[parts.length - 1] ?? '' });
+  if (object === 'VIEW' || (verb === 'CREATE' && !temporary)) isNoTemporary(work, parts);
   if (verb === 'DROP') {
     ifExists(cursor);
-    work.touch(parts, write, false);
-    while (cursor.take(',')) work.touch(cursor.name(), write, false);
+    const names = [parts];
+    while (cursor.take(',')) names.push(cursor.name());
+    if (object === 'VIEW') for (const name of names) isNoTemporary(work, name);
+    for (const name of names) {
+      // DROP TEMPORARY TABLE leaves alone what others see.
+      if (temporary || isTemporary(work, work.touch(name, write, false))) noteTemporary(work, name, false);
+    }
     cursor.skip('RESTRICT', 'CASCADE', 'WAIT', 'NOWAIT');
     return;
   }
   if (verb === 'RENAME') {
-    noteMoved(work, work.touch(parts, both, true));
-    for (;;) {
+    for (let from = parts; ; from = cursor.name()) {
+      const moved = work.touch(from, both, true);
+      noteMoved(work, moved);
       cursor.expect('TO');
-      work.touch(cursor.name(), write, false);
-      if (!cursor.take(',')) {
-        cursor.end();
-        return;
-      }
-      noteMoved(work, work.touch(cursor.name(), both, true));
+      renamed(work, moved, cursor.name());
+      if (!cursor.take(',')) break;
     }
+    cursor.end();
+    return;
+  }
+  if (verb === 'CREATE' && temporary && object === 'TABLE') {
+    noteTemporary(work, parts, true);
+    createTemporary(work, cursor, parts);
+    return;
   }
   const use = work.touch(parts, verb === 'ALTER' ? both : write, verb === 'ALTER');
+  if (verb === 'ALTER' && isTemporary(work, use)) noteTemporary(work, parts, false);
   if (verb === 'CREATE' && cursor.take('LIKE')) {
     work.touch(cursor.name(), { reads: true, writes: false }, true);
     cursor.end();
@@ -125,6 +159,36 @@ function ddlTable(work: Work, cursor: Cursor, verb: string, object: string, temp
     return;
   }
   tableBody(work, cursor, verb, use);
+}
+
+/** It has no place in a policy, and no table use: its name may stand for something else until it is there. */
+function createTemporary(work: Work, cursor: Cursor, parts: readonly string[]): void {
+  if (cursor.take('LIKE')) {
+    work.touch(cursor.name(), { reads: true, writes: false }, true);
+    cursor.end();
+    return;
+  }
+  const { schema, table } = work.tableName(parts, false);
+  tableBody(work, cursor, 'CREATE', {
+    schema,
+    table,
+    reads: false,
+    writes: true,
+    system: false,
+    view: false,
+    viaView: false,
+    span: null,
+  });
+}
+
+function renamed(work: Work, table: TableUse, to: readonly string[]): void {
+  if (!isTemporary(work, table)) {
+    isNoTemporary(work, to);
+    work.touch(to, write, false);
+    return;
+  }
+  noteTemporary(work, [table.schema, table.table], false);
+  noteTemporary(work, to, true);
 }
 
 function viewBody(work: Work, cursor: Cursor): void {
@@ -173,12 +237,14 @@ function tableBody(work: Work, cursor: Cursor, verb: string, table: TableUse): v
     }
     if (token.upper === 'UNION' || token.upper === 'SELECT')
       throw new Unsupported(`${token.upper} in ${verb} TABLE`, token.start);
-    if (token.upper === 'REFERENCES')
+    if (token.upper === 'REFERENCES') {
+      isNoTemporary(work, nameAt(body, at + 1));
       noteNamed(
         work,
         work.touch(nameAt(body, at + 1), { reads: true, writes: false }, false),
         body.slice(at + 1),
       );
+    }
     // converting the whole table reads every value
     if (
       verb === 'ALTER' &&
@@ -193,7 +259,7 @@ function tableBody(work: Work, cursor: Cursor, verb: string, table: TableUse): v
       !['COLUMN', 'INDEX', 'KEY'].includes(next?.upper ?? '')
     ) {
       const to = next?.upper === 'TO' || next?.upper === 'AS' || next?.upper === '=' ? at + 2 : at + 1;
-      work.touch(nameAt(body, to), write, false);
+      renamed(work, table, nameAt(body, to));
       noteMoved(work, table);
     }
     if (verb === 'ALTER' && token.upper === 'TABLE' && body[at - 1]?.upper === 'WITH')

@@ -121,6 +121,7 @@ export class OpenGate implements Gate {
       text: text.includes('rewrite_me') ? text.replace('rewrite_me', "'rewritten'") : null,
       statements,
       watched,
+      temporary: temporaryIn(text),
       settles: /^\s*(use|set|create|alter|drop)\b/i.test(text),
       copies: false,
       plan: (columns) => this.#plan(columns),
@@ -135,6 +136,12 @@ export class OpenGate implements Gate {
     const masker = this.options.masker ?? stars;
     return columns.map((column) => (column.column === 'email' ? masker : null));
   }
+}
+
+/** As the gate names them: of CREATE, ALTER and DROP TABLE. */
+function temporaryIn(text: string): Admitted['temporary'] {
+  const name = /^\s*(?:create|alter|drop) (?:temporary )?table (?:`((?:[^`]|``)*)`|(\w+))/i.exec(text);
+  return name ? [{ schema: 'crm', name: name[1]?.replaceAll('``', '`') ?? name[2] ?? '' }] : [];
 }
 
 function refused(message: string): Refused {
