@@ -104,3 +104,42 @@ function start(
     PGCLIENTENCODING: 'UTF8',
   });
 }
+
+/** What pg_dump is asked for; the last needs a snapshot that several sessions share. */
+export const dumps: readonly (readonly string[])[] = [
+  [],
+  ['--schema-only'],
+  ['--data-only', '--inserts'],
+  ['--data-only', '--column-inserts', '--rows-per-insert=2'],
+  ['-Ft'],
+  ['-t', 'person', '--no-owner', '--no-privileges'],
+  ['--if-exists', '--clean', '--create'],
+  ['--section=pre-data', '--strict-names', '--quote-all-identifiers'],
+  ['--serializable-deferrable', '--disable-triggers', '--data-only'],
+];
+
+/** Dumps that are not the server's own through the gateway, or for the analyst not the same with what is masked starred. */
+export async function compareDumps(
+  world: WorkloadWorld,
+  launcher: Launcher,
+  person: Person,
+): Promise<readonly string[]> {
+  const complaints: string[] = [];
+  for (const args of dumps) {
+    const expected = await dump(launcher, world.directly('tools'), args);
+    const found = await dump(launcher, await world.throughGateway('tools', person), args);
+    const masked = person === 'administrator' ? expected.text : starred(expected.text);
+    if (expected.error !== '') complaints.push(`pg_dump ${args.join(' ')} on the server: ${expected.error}`);
+    else if (found.text !== masked)
+      complaints.push(`pg_dump ${args.join(' ')}: ${firstDifference(masked, found.text)} ${found.error}`);
+  }
+  return complaints;
+}
+
+/** The masked values of the tools' database as the policy shows them. */
+function starred(text: string): string {
+  return text.replace(
+    /\b(?:\w+@example\.se|asked twice|called back)/g,
+    (value) => '*'.repeat(value.length - 1) + value.at(-1),
+  );
+}

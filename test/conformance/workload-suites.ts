@@ -49,6 +49,33 @@ export const suites: Readonly<Record<string, Suite>> = {
   },
 };
 
+/** What browsers of catalogs and object mappers ask, by product; not among the benchmarks. */
+export const tools: Suite = {
+  masked: { person: ['email', 'notes'], o_author: ['email'] },
+  script: () => readScript(file('tools/postgres.sql')),
+  statements: (product) =>
+    product === 'postgres' ? readWorkload(file('tools/browsers-postgres.sql'), product) : [],
+};
+
+/** What tools get otherwise than from the server itself, and should. */
+export const expectedOfTools: readonly RegExp[] = [
+  // How to sign in elsewhere: for administrators who see every column clear.
+  /^\\deu\+: .*pg_user_mappings is refused/s,
+  /^\\dRs\+: .*pg_subscription is refused/s,
+  // It repeats the error before it.
+  /^\\errverbose: .*is refused/s,
+  // A cursor over masked columns: dumps as COPY have them starred.
+  /^pg_dump .*--(column-)?inserts.*: .*cursor _pg_dump_cursor is refused/s,
+  // A relation as JSON is a function of the masked column.
+  /^drizzle analyst relation: /,
+  // It makes a function of the session and calls it, in one text; what follows builds on its row.
+  /^sequelize administrator (find_or_create|link|through): /,
+  // MariaDB's extended metadata is not offered: JSON arrives as text.
+  /^(sequelize|drizzle) \w+ (include|json): .*(likes|"n":"1")/,
+  // The object mappers' own words for JSON and for correlated subqueries that MariaDB does not have.
+  /^(kysely|drizzle) (on the server itself|analyst|administrator) (relations?|json|first): /,
+];
+
 /** Statements that the analyst may not run, as they use what is masked for them; all others have to pass. */
 export const refusedToAnalyst: ReadonlySet<string> = new Set([
   // GROUP BY c_address and c_phone.
