@@ -82,6 +82,7 @@ const postgres: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
     'min_dynamic_shared_memory',
     'default_toast_compression',
     'default_table_access_method',
+    'default_tablespace',
     'timezone_abbreviations',
     'array_nulls',
     'commit_siblings',

@@ -27,6 +27,7 @@ import { type Column, constant, noScope, type Place, type Walk } from './model.t
 import { preparedText } from './prepared-text.ts';
 import { noteTable, tableNamed } from './relations.ts';
 import { createRule, policyConditions } from './rules.ts';
+import { withNamedSetting } from './set-config.ts';
 import { type Body, check, open, unsupported } from './tree.ts';
 
 /** What the top of a statement is. */
@@ -50,7 +51,8 @@ export function statement(walk: Walk, node: Node, start: number, end: number): T
         selectInto(walk, stored.into, { SelectStmt: stored.query });
         return { kind: 'ddl', columns: nothing };
       }
-      const columns = walk.rows(walk, node, nowhere);
+      const setting = withNamedSetting(walk, body as SelectStmt);
+      const columns = walk.rows(walk, setting ? { SelectStmt: setting } : node, nowhere);
       return { kind: record.change ?? 'select', columns };
     }
     case 'InsertStmt':

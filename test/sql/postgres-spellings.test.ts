@@ -56,7 +56,19 @@ describe('set_config', () => {
       assert.equal(found.literals, 'matter');
     });
 
+  it('of a setting that is looked for, as pg_dump does', () => {
+    const found = understood("select set_config(name, 'x', false) from pg_settings where name = 'work_mem'");
+    assert.deepEqual(found.effects, [{ kind: 'set', name: 'work_mem', value: 'x', local: false }]);
+    assert.deepEqual(found.functions, []);
+  });
+
   for (const text of [
+    "select set_config(name, 'x', false) from pg_settings",
+    "select set_config(name, 'x', false) from pg_settings where name <> 'work_mem'",
+    "select set_config(name, 'x', false) from pg_settings where setting = 'work_mem'",
+    "select set_config(setting, 'x', false) from pg_settings where name = 'work_mem'",
+    "select set_config(name, 'x', false) from customers where name = 'work_mem'",
+    "select set_config(name, 'x', false) from pg_settings where name = 'work_mem' or true",
     "select set_config('work_mem', ssn, false) from customers",
     "select set_config($1, '4MB', false)",
     "select set_config('work_' || 'mem', '4MB', false)",

@@ -64,6 +64,7 @@ const tables = [
   table('pg_catalog', 'pg_stats', 'schemaname tablename attname most_common_vals', { kind: 'system' }),
   table('pg_catalog', 'pg_authid', 'oid rolname rolpassword', { kind: 'system' }),
   table('pg_catalog', 'pg_stat_activity', 'pid query', { kind: 'system' }),
+  table('pg_catalog', 'pg_settings', 'name setting unit', { kind: 'system' }),
   table('information_schema', 'columns', 'table_name column_name', { kind: 'system' }),
 ];
 
