@@ -14,7 +14,7 @@ const RUN_MINUTES_MAX = 24;
 /** What a test file, or a file of test/ that it imports, says when it needs that part of the machine. */
 const PARTS = {
   postgres: /\/postgres\.ts'|\/world\.ts'/,
-  psql: /\/psql(-terminal)?\.ts'/,
+  psql: /\/(workload-)?psql(-terminal)?\.ts'/,
   mariadb: /\/(mariadb|mysql-client)\.ts'|mysql: 'mariadb'/,
   clients: /\/(matrix|installed)\.ts'/,
   mysql: /servers\/mysql\.ts'|'\.\/mysql\.ts'|mysql: 'mysql'/,
