@@ -32,6 +32,8 @@ export function doingEverything(
   const columns: ColumnUse[] = [];
   for (const { schema, name: table, kind, columns: own } of catalog.tables()) {
     if (kind === 'system' || schema === 'information_schema') continue;
+    // What is in it is on another server.
+    if (kind === 'foreign') return null;
     const view = kind === 'view' || kind === 'materialized_view';
     tables.push({ schema, table, reads: true, writes: true, system: false, view, viaView: true, span: null });
     for (const { name: column } of own) columns.push({ schema, table, column, clause: 'write' });
