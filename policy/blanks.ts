@@ -32,8 +32,8 @@ const blankedKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
 
 /**
  * Blanks each table of which a masked column is used in another way than as a plain output: all its masked columns,
- * in all its references. Nothing is blanked unless every role of the principal asks for it, every reference can be
- * replaced, and the statement only reads; then the uses stay findings.
+ * in all its references, but those inside views that name none of these columns. Nothing is blanked unless every role of
+ * the principal asks for it, every such reference can be replaced, and the statement only reads; then the uses stay findings.
  *
  * `permitted`: the rewrites that restrict rows; each reference has one rewrite at most, so these are taken in.
  */
@@ -50,12 +50,15 @@ export function blankUses(
   if (!onlyReads(statement)) return untouched;
   const rewrites = new Map(permitted.map((rewrite) => [rewrite.start, rewrite]));
   const blanked: ColumnMask[] = [];
+  const everySourceKnown = statement.outputs.every((output) => output.sources !== 'unknown');
   for (const play of plays) {
     const own = masks.filter((mask) => mask.schema === play.schema && mask.table === play.table);
     if (own.length === 0 || useFindings(statement, own).length === 0) continue;
     const columns = columnsOf(play, own);
     if (columns === null) return untouched;
-    for (const { span, writes, viaView } of play.uses) {
+    for (const { span, writes, viaView, viewReads } of play.uses) {
+      if (viewReads !== undefined && everySourceKnown && !own.some((mask) => viewReads.includes(mask.column)))
+        continue;
       // A COPY's own column list leaves no room for another.
       if (span === null || span.columns !== undefined || writes || viaView)
         return { ...untouched, obstacle: obstacleIn(play, viaView) };

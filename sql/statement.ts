@@ -54,6 +54,8 @@ export interface TableUse {
   /** Where the reference's name stands in the text (UTF-16 offsets), for rewriting; null when it can't be
    *  replaced by a subquery there (a write's object, ONLY, TABLESAMPLE, inside a view). */
   readonly span: TableSpan | null;
+  /** `viaView`: the columns of this table that the statement's views name, whatever for. Missing: can't be told. */
+  readonly viewReads?: readonly string[];
 }
 export interface TableSpan {
   readonly start: number;

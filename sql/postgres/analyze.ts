@@ -101,7 +101,7 @@ function analyzeOne(
       kind: 'analyzed',
       shape,
       statementKind: top.kind,
-      tables: record.conditionsTell ? record.tables.map(fenced) : record.tables,
+      tables: tablesOf(record),
       columns: record.uses,
       written: [...record.written],
       outputs: outputsOf(top.columns),
@@ -131,6 +131,16 @@ function analyzeOne(
       position: location === null ? null : source.position(location),
     };
   }
+}
+
+function tablesOf(record: StatementRecord): readonly TableUse[] {
+  const tables = record.conditionsTell ? record.tables.map(fenced) : record.tables;
+  if (record.viewReads.size === 0) return tables;
+  const readsOf = ({ schema, table }: TableUse): string[] =>
+    [...record.viewReads]
+      .filter((ref) => ref.schema === schema && ref.table === table)
+      .map((ref) => ref.column);
+  return tables.map((use) => (use.viaView ? { ...use, viewReads: readsOf(use) } : use));
 }
 
 /** PostgreSQL moves conditions into a subquery and sorts them by cost, but never past an OFFSET. */

@@ -162,6 +162,8 @@ export class StatementRecord {
   readonly views = new Map<CatalogTable, FollowedView>();
   /** The views that are being followed, outermost first. */
   readonly following: FollowedView[] = [];
+  /** Columns that views name. */
+  readonly viewReads = new Set<ColumnRef>();
   #stepsLeft = 500_000;
   /** The column name of each scalar subquery that was walked. */
   readonly scalarNames = new Map<object, string>();
@@ -191,6 +193,7 @@ export class StatementRecord {
   use(value: Value, clause: Clause): void {
     this.step(value.sources.length);
     for (const source of value.sources) {
+      if (this.following.length > 0) this.viewReads.add(source);
       const clauses = this.#uses.get(source);
       if (clauses) clauses.add(clause);
       else this.#uses.set(source, new Set([clause]));

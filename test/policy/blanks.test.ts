@@ -38,6 +38,14 @@ const catalog = catalogOf(
       kind: 'view',
       definition: 'SELECT id, card_number FROM public.orders',
     }),
+    table('public.order_totals', ['id', 'total'], {
+      kind: 'view',
+      definition: 'SELECT id, total FROM public.orders',
+    }),
+    table('public.order_counts', ['total', 'orders'], {
+      kind: 'view',
+      definition: 'SELECT total, count(card_number) AS orders FROM public.orders GROUP BY total',
+    }),
   ],
   'postgres',
   {
@@ -87,6 +95,11 @@ for (const [sql, expected] of [
   [
     'select a.id from orders a join orders b on a.card_number = b.card_number',
     `select a.id from ${noCard} a join ${noCard} b on a.card_number = b.card_number`,
+  ],
+  // A view over the same table that names none of its masked columns.
+  [
+    'select upper(o.card_number), t.total from orders o, order_totals t',
+    `select upper(o.card_number), t.total from ${noCard} o, order_totals t`,
   ],
   [
     'select upper(card_number) from orders join products using (id)',
@@ -146,6 +159,12 @@ for (const [sql, expect] of [
   ['select upper(card_number) from only orders', 'refuse masked_use'],
   ['select upper(card_number) from open_orders', 'refuse masked_use'],
   ['select upper(o.card_number) from orders o, open_orders', 'refuse masked_use'],
+  ['select upper(o.card_number) from orders o, order_counts', 'refuse masked_use'],
+  [
+    'select upper(o.card_number) from orders o, order_totals, (select total from order_counts) c',
+    'refuse masked_use',
+  ],
+  ['select upper(o.card_number), (select t from order_totals t limit 1) from orders o', 'allow shop-eu'],
   ['select id from open_orders', 'allow shop-eu'],
   // What is left behind by a statement is never made of NULLs in place of values.
   ['create view v as select upper(card_number) from orders', 'refuse'],
