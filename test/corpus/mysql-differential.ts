@@ -38,6 +38,8 @@ export interface Differences {
   readonly reordered: string[];
   /** Valid, and not understood by the gateway. */
   readonly unread: string[];
+  /** The statement before the server was gone, and the one that found it so. */
+  readonly ended: string[];
   /** The server names another origin of a column than sql/mysql does. */
   readonly contradicted: string[];
   /** Valid, and refused although no role would see a masked value used: by reason. */
@@ -60,7 +62,15 @@ export async function compare(
   const maker = new StatementMaker(seed, product);
   const found: Differences = {
     ...{ asked: 0, valid: 0, passed: 0, touching: 0, showing: 0, blanked: 0, telling: 0 },
-    ...{ leaking: [], different: [], reordered: [], unread: [], contradicted: [], refused: new Map() },
+    ...{
+      leaking: [],
+      different: [],
+      reordered: [],
+      unread: [],
+      ended: [],
+      contradicted: [],
+      refused: new Map(),
+    },
   };
   const sessions = new Map<string, RecordedSession>();
   const session = async (variant: Variant, who: Role | 'twin'): Promise<RecordedSession> => {
@@ -92,11 +102,21 @@ export async function compare(
       else found.different.push(title);
     }
   };
+  let lastAsked = '';
   while (found.asked < count && Date.now() < deadline) {
     const made = maker.next();
     const { sql } = made;
     found.asked++;
-    const [bare, other] = await ask(made, 'twin');
+    let bare: Answer;
+    let other: Answer;
+    try {
+      [bare, other] = await ask(made, 'twin');
+    } catch (problem) {
+      // The server itself has ended, by the statement before as a rule.
+      found.ended.push(`${lastAsked}; ${sql}: ${(problem as Error).message}`);
+      break;
+    }
+    lastAsked = sql;
     if (comparable(bare) !== comparable(other)) found.telling++;
     let who: Role = made.changes ? 'writer' : 'reader';
     let answers = await ask(made, who);
@@ -202,7 +222,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const [name, value] of Object.entries(rest))
     console.log(`${name.padEnd(12)} ${typeof value === 'number' ? value : value.length}`);
   for (const [reason, list] of refused) console.log(`refused      ${reason} ${list.length}`);
-  for (const name of ['leaking', 'different', 'contradicted', 'unread', 'reordered'] as const)
+  for (const name of ['leaking', 'different', 'ended', 'contradicted', 'unread', 'reordered'] as const)
     for (const entry of found[name].slice(0, 20)) console.log(`${name}: ${entry}`);
   if (listTo !== undefined)
     writeFileSync(listTo, JSON.stringify({ ...rest, refused: Object.fromEntries(refused) }, null, 1));
