@@ -9,7 +9,7 @@ import { runClient } from '../servers/client-run.ts';
 import type { Address, WorkloadWorld } from './workload-world.ts';
 
 /** The scripts: all make the tables o_author and o_book, and the analyst may not see o_author.email. */
-export const mappers = ['kysely', 'sequelize', 'typeorm', 'drizzle', 'alchemy'] as const;
+export const mappers = ['kysely', 'sequelize', 'typeorm', 'drizzle', 'prisma', 'alchemy'] as const;
 export type Mapper = (typeof mappers)[number];
 
 /** 'all': make, change and drop; 'keep': the same without dropping; 'read': read what is there. */
