@@ -112,6 +112,16 @@ export class ByteReader {
     return this.#bytes.subarray(at, end);
   }
 
+  /** A NUL-terminated string byte for byte, cut after `bytesMax`. Made for short ones. */
+  latin1(bytesMax: number): string {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    let end = start;
+    while (end < bytes.length && bytes[end] !== 0) end++;
+    this.#take(end - start + 1);
+    return end === start ? '' : bytes.toString('latin1', start, Math.min(end, start + bytesMax));
+  }
+
   /** A NUL-terminated string, strictly UTF-8. */
   cstring(): string {
     return decodeUtf8(this.cstringBytes());

@@ -27,8 +27,7 @@ export const clientType = {
 const nameBytesMax = 63;
 
 function name(reader: ByteReader): string {
-  const bytes = reader.cstringBytes();
-  return bytes.toString('latin1', 0, Math.min(bytes.length, nameBytesMax));
+  return reader.latin1(nameBytesMax);
 }
 
 /**

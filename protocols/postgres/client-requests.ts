@@ -60,7 +60,7 @@ export class ClientRequests {
         return this.#close(content);
       case clientType.sync:
         empty(content);
-        return this.#sync();
+        return this.sync();
       case clientType.flush:
         empty(content);
         return 'verbatim';
@@ -315,7 +315,8 @@ export class ClientRequests {
     return 'verbatim';
   }
 
-  #sync(): Handled {
+  /** A Sync, which has no content. */
+  sync(): Handled {
     const flow = this.#flow;
     const settling = flow.settlingGroup;
     flow.endGroup(new Request('sync'));

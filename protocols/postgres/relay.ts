@@ -215,6 +215,7 @@ export class Relay implements ResultEvents, Flow {
     const { buffer, content, end } = this.#frames;
     const head = this.queue.head;
     if (head?.copy === 'in') return this.#requests.copyIn(type, buffer.subarray(content, end), head);
+    if (type === clientType.sync && content === end) return this.#requests.sync();
     return this.#requests.message(type, buffer.subarray(content, end));
   }
 

@@ -55,12 +55,13 @@ export class Request {
   /** Masks what is copied to the client; null: it passes. */
   stream: CopyStream | null = null;
   /** state: the rows of each statement so far, in text. */
-  readonly answers: (string | null)[][][] = [[]];
+  readonly answers: (string | null)[][][] | null;
   /** query: an error came; only ReadyForQuery may follow. */
   failed = false;
 
   constructor(kind: RequestKind) {
     this.kind = kind;
+    this.answers = kind === 'state' ? [[]] : null;
   }
 }
 

@@ -71,18 +71,21 @@ export class Results implements FrameReader {
       const relayed = copyData(head, source, start, end, rows);
       return relayed ?? this.#pass(head!, serverType.copyData, end - start);
     }
-    const content = source.subarray(start, end);
+    // What comes with every statement is read in place.
     switch (type) {
       case serverType.commandComplete:
-        return this.#complete(head, readCommandTag(content));
+        return this.#complete(head, readCommandTag(source, start, end));
       case serverType.ready:
-        return this.#ready(head, readReady(content));
-      case serverType.rowDescription:
-        return this.#rowDescription(head, content);
+        return this.#ready(head, readReady(source, start, end));
       case serverType.bindComplete:
       case serverType.parseComplete:
       case serverType.closeComplete:
-        return this.#acknowledged(head, type, content);
+        return this.#acknowledged(head, type, end - start);
+    }
+    const content = source.subarray(start, end);
+    switch (type) {
+      case serverType.rowDescription:
+        return this.#rowDescription(head, content);
       case serverType.parameterDescription:
         if (head?.kind !== 'describe' || !head.ofStatement || head.halfway) break;
         head.halfway = true;
@@ -132,7 +135,7 @@ export class Results implements FrameReader {
   #row(head: Request | null, source: Buffer, start: number, end: number, rows: () => RowWriter): Relayed {
     if (head === null) throw breach('sent a row that answers no request');
     if (head.kind === 'state') {
-      head.answers.at(-1)!.push(readRow(source.subarray(start, end)));
+      head.answers!.at(-1)!.push(readRow(source.subarray(start, end)));
       return 'dropped';
     }
     if (head.refused !== null || head.failed || (head.kind !== 'query' && head.kind !== 'execute')) {
@@ -239,7 +242,7 @@ export class Results implements FrameReader {
     return head.hidden ? 'dropped' : 'verbatim';
   }
 
-  #acknowledged(head: Request | null, type: number, content: Buffer): Relayed {
+  #acknowledged(head: Request | null, type: number, contentBytes: number): Relayed {
     const expected =
       head?.kind === 'parse'
         ? serverType.parseComplete
@@ -248,7 +251,7 @@ export class Results implements FrameReader {
           : head?.kind === 'close'
             ? serverType.closeComplete
             : 0;
-    if (head === null || type !== expected || content.length !== 0) {
+    if (head === null || type !== expected || contentBytes !== 0) {
       throw breach(`acknowledged what was not asked (${typeName(type)})`);
     }
     if (head.preparedGuess !== null) this.#statements.confirm(head.name, head.preparedGuess);
@@ -268,7 +271,7 @@ export class Results implements FrameReader {
 
   #complete(head: Request | null, tag: string): Relayed {
     if (head?.kind === 'state') {
-      head.answers.push([]);
+      head.answers!.push([]);
       return 'dropped';
     }
     if (head === null || head.refused !== null || head.failed) throw breach('completed no request');
@@ -305,7 +308,7 @@ export class Results implements FrameReader {
       throw breach('accepted a text that stood for a refused statement');
     }
     this.#next();
-    if (head.kind === 'state') this.#events.state(head.answers.slice(0, -1));
+    if (head.kind === 'state') this.#events.state(head.answers!.slice(0, -1));
     if (statusByte === status.idle) {
       this.#watchedTransaction = false;
       this.#portals.clear();

@@ -83,11 +83,12 @@ export function readCopyFormats(content: Buffer): ('text' | 'binary')[] {
   return codes.map((code) => (code === 1 ? 'binary' : 'text'));
 }
 
-/** CommandComplete's tag, such as `SELECT 5`. */
-export function readCommandTag(content: Buffer): string {
-  const reader = new ByteReader(content);
-  const tag = reader.cstringBytes().toString('latin1');
-  reader.finish();
+/** CommandComplete's tag, such as `SELECT 5`. Content at `start..end` of `source`. */
+export function readCommandTag(source: Buffer, start: number, end: number): string {
+  const last = end - 1;
+  if (last < start || source[last] !== 0) throw new ProtocolError('a command tag without its NUL');
+  const tag = source.toString('latin1', start, last);
+  if (tag.includes('\0')) throw new ProtocolError('a command tag with something behind it');
   return tag;
 }
 
@@ -97,11 +98,10 @@ export function rowsOfTag(tag: string): number {
   return /^\d+$/.test(last) ? Number(last) : 0;
 }
 
-/** The status byte of ReadyForQuery. */
-export function readReady(content: Buffer): number {
-  const reader = new ByteReader(content);
-  const byte = reader.uint8();
-  reader.finish();
+/** The status byte of ReadyForQuery. Content at `start..end` of `source`. */
+export function readReady(source: Buffer, start: number, end: number): number {
+  if (end - start !== 1) throw new ProtocolError('a ReadyForQuery that is not one byte');
+  const byte = source[start]!;
   if (byte !== status.idle && byte !== status.inTransaction && byte !== status.failed) {
     throw new ProtocolError('an unknown transaction status');
   }

@@ -157,7 +157,7 @@ class Attempt {
         processId = reader.uint32Be();
         key = Buffer.from(reader.rest());
       } else if (type === serverType.ready) {
-        readReady(content);
+        readReady(content, 0, content.length);
         break;
       } else this.#otherwise(type, content);
     }
