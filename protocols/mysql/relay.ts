@@ -55,6 +55,8 @@ export class Relay implements PacketSink {
   #columnCount = 0;
   #plan: MaskPlan | null = null;
   #silent = false;
+  /** Rows were left out of what the client asked about: warnings could be of those. */
+  #restricted = false;
   #index = 0;
   #resultRows = 0;
   #resultBytes = 0;
@@ -71,6 +73,11 @@ export class Relay implements PacketSink {
   /** What is ready for the client. */
   get outbox(): Outbox {
     return this.#stream.outbox;
+  }
+
+  /** Results go without the number of their warnings. */
+  get #uncounted(): boolean {
+    return this.#silent || this.#restricted;
   }
 
   get busy(): boolean {
@@ -102,6 +109,7 @@ export class Relay implements PacketSink {
     this.#prepared = null;
     this.#internalRows = [];
     this.#silent = 'admitted' in request && request.admitted.watched;
+    this.#restricted = 'admitted' in request && request.admitted.text !== null;
     this.#resultRows = 0;
     this.#resultBytes = 0;
     this.#cursor = null;
@@ -111,6 +119,7 @@ export class Relay implements PacketSink {
     this.#columns = cursor.columns;
     this.#plan = cursor.plan;
     this.#silent = cursor.admitted.watched || cursor.plan !== null;
+    this.#restricted = cursor.admitted.text !== null;
     if (cursor.plan !== null) this.#masked.begin();
   }
 
@@ -188,7 +197,7 @@ export class Relay implements PacketSink {
     }
     if (first === 0x00) {
       const ok = readOk(payload);
-      const silenced = this.#silent ? silencedOk(payload, ok) : null;
+      const silenced = this.#uncounted ? silencedOk(payload, ok) : null;
       this.#resultEnd(ok.status, buffer, start, end, sequence, silenced);
       return;
     }
@@ -236,12 +245,19 @@ export class Relay implements PacketSink {
     if (status & serverStatus.CURSOR_EXISTS) {
       if (!asksForCursor(this.#request)) throw new ProtocolError('a cursor that was not asked for');
       this.#stream.release(sequence);
-      this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, this.#silent));
+      this.#resultEnd(
+        status,
+        buffer,
+        start,
+        end,
+        sequence,
+        resultEndFor(this.#ends, payload, this.#uncounted),
+      );
       return;
     }
     if (this.#ends === 'eof_to_ok' || this.#request.kind === 'fields') this.#stream.leaveOut();
     else {
-      const silenced = resultEndFor(this.#ends, payload, this.#silent);
+      const silenced = resultEndFor(this.#ends, payload, this.#uncounted);
       if (silenced === null) this.#stream.emit(buffer, start, end, sequence, true);
       else this.#stream.push(silenced, sequence, true);
     }
@@ -286,7 +302,14 @@ export class Relay implements PacketSink {
       this.#masked.flush(this.outbox);
       const payload = buffer.subarray(start, end);
       const status = readResultEnd(this.#ends, payload);
-      this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, this.#silent));
+      this.#resultEnd(
+        status,
+        buffer,
+        start,
+        end,
+        sequence,
+        resultEndFor(this.#ends, payload, this.#uncounted),
+      );
       return;
     }
     if (this.#request.kind === 'internal') {

@@ -24,6 +24,9 @@ export function mysqlAnalyzer(): Analyzer {
   return { shapeOf: (text) => (text.length > textLengthMax ? null : shapeOf(text)), analyze };
 }
 
+/** A subquery with a LIMIT is neither merged into the statement nor given its conditions. */
+const fence = ' LIMIT 18446744073709551615';
+
 function opaque(shape: string, reason: Opaque['reason'], message: string, at: number | null): Opaque {
   return { kind: 'opaque', shape, reason, message, position: at === null ? null : at + 1 };
 }
@@ -104,7 +107,12 @@ function analyzeStatement(
       !facts.namesDatabase &&
       !facts.countsRows &&
       !comments.some(({ start, end }) => start < span.end && span.start < end);
-    const tables = facts.tables.map((use) => (spanned(use) ? use : { ...use, span: null }));
+    // strict modes make failures of warnings where rows are written
+    const fences = facts.conditionsTell || (statementKind !== 'select' && statementKind !== 'explain');
+    const tables = facts.tables.map((use) => {
+      if (!spanned(use) || use.span === null) return { ...use, span: null };
+      return fences ? { ...use, span: { ...use.span, fence } } : use;
+    });
     return {
       kind: 'analyzed',
       shape,

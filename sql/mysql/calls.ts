@@ -2,7 +2,7 @@
 import type { Frame } from './emitter.ts';
 import { TableEmitter } from './from-items.ts';
 import { isPlainName, type Token } from './lexer.ts';
-import { intervalUnits, literalKinds, spaceSensitive, unitFirstFunctions } from './words.ts';
+import { intervalUnits, literalKinds, spaceSensitive, totalFunctions, unitFirstFunctions } from './words.ts';
 
 const windowWords = new Set(['PARTITION', 'ORDER', 'ROWS', 'RANGE', 'GROUPS']);
 
@@ -86,6 +86,7 @@ export class CallEmitter extends TableEmitter {
       ),
       '(',
     );
+    if (!(bare && totalFunctions.has(upper)) && this.upper(this.i + 1) !== ')') this.telling();
     this.i++;
     this.push('call', 'expression', upper, ')');
     const leaf = this.leaves[this.leaves.length - 1];
@@ -205,7 +206,7 @@ export class CallEmitter extends TableEmitter {
         return true;
       case 'ASC':
       case 'DESC':
-        if (frame.name !== 'GROUP_CONCAT' && frame.name !== 'JSON_ARRAYAGG') return false;
+        if (!['GROUP_CONCAT', 'JSON_ARRAYAGG', 'WITHIN'].includes(frame.name)) return false;
         this.i++;
         return true;
       case 'SEPARATOR':
@@ -259,6 +260,16 @@ export class CallEmitter extends TableEmitter {
       }
     }
     return false;
+  }
+
+  /** PERCENTILE_CONT(x) WITHIN GROUP (ORDER BY y): y is an argument like the others. */
+  protected withinGroup({ closers }: Frame): boolean {
+    if (['WITHIN', 'GROUP', '(', 'ORDER', 'BY'].some((word, at) => this.upper(this.i + at) !== word))
+      return false;
+    this.out.push(',');
+    this.i += 5;
+    this.push('call', 'expression', 'WITHIN', closers);
+    return true;
   }
 
   protected over(frame: Frame): void {

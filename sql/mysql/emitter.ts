@@ -16,6 +16,8 @@ export interface Frame {
   interval: boolean;
   /** Behind GROUP BY, where the parser knows no ASC and DESC. */
   grouping: boolean;
+  /** What is read decides which rows come: WHERE, HAVING. */
+  filters: boolean;
   /** HAVING stood in this query. */
   having: boolean;
   /** Arguments so far, for calls. */
@@ -36,6 +38,9 @@ export class Emitter {
   protected file: string | null = null;
   protected userVariables = false;
   protected countsRows = false;
+  private conditionsTell = false;
+  private itemsTell = false;
+  protected filtersItems = false;
   protected synthetic = 0;
   protected readonly nests: NestedOperands;
   constructor(tokens: readonly Token[]) {
@@ -83,6 +88,7 @@ export class Emitter {
       closers,
       interval: false,
       grouping: false,
+      filters: false,
       having: false,
       argument: 0,
       plain,
@@ -185,6 +191,22 @@ export class Emitter {
     for (let i = at + 2; i < end; i++)
       if (this.kind(i) !== 'word' && this.kind(i) !== 'quoted' && this.upper(i) !== '.') return false;
     return this.upper(end + 1) === ')';
+  }
+
+  /** What comes now could fail on one row and not on another. */
+  protected telling(): void {
+    const [outermost] = this.frames;
+    const alone = this.frames.every(
+      ({ kind }, depth) => depth === 0 || (kind !== 'query' && kind !== 'from'),
+    );
+    if (!alone || !outermost) this.conditionsTell = true;
+    else if (outermost.clause === 'select') this.itemsTell = true;
+    else if (outermost.clause !== 'expression' || outermost.filters) this.conditionsTell = true;
+  }
+
+  /** Items come behind WHERE, but HAVING may name them and be moved in front of it. */
+  protected get tells(): boolean {
+    return this.conditionsTell || (this.itemsTell && this.filtersItems);
   }
 
   protected emit(word: string): void {

@@ -3,7 +3,15 @@ import { CallEmitter } from './calls.ts';
 import type { Frame } from './emitter.ts';
 import { Unsupported } from './leaves.ts';
 import type { Token } from './lexer.ts';
-import { bareFunctions, bareLeaves, binaryOps, comparison, intervalUnits, wordOps } from './words.ts';
+import {
+  bareFunctions,
+  bareLeaves,
+  binaryOps,
+  comparison,
+  intervalUnits,
+  totalOps,
+  wordOps,
+} from './words.ts';
 
 export class ExpressionEmitter extends CallEmitter {
   protected operator(token: Token, frame: Frame): void {
@@ -36,6 +44,8 @@ export class ExpressionEmitter extends CallEmitter {
       return;
     }
     if (op === '!' || op === '~' || ((op === '-' || op === '+') && !this.afterOperand())) {
+      // -9223372036854775808 has no opposite
+      if (op === '-' && this.kind(this.i + 1) !== 'number') this.telling();
       this.constant();
       this.out.push('+');
       this.i++;
@@ -43,6 +53,7 @@ export class ExpressionEmitter extends CallEmitter {
     }
     if (!binaryOps.has(op)) this.refuse(`\`${op}\` here`);
     this.inExpression(frame, op);
+    if (!totalOps.has(op)) this.telling();
     this.out.push('+');
     this.i++;
     const word = this.upper();
@@ -84,6 +95,8 @@ export class ExpressionEmitter extends CallEmitter {
     }
     if (this.opensQuery(at)) {
       const value = !inFrom && !(frame.kind === 'query' && frame.clause === 'with');
+      // it may have more than one row
+      if (value) this.telling();
       if (value) this.out.push(this.call('scalar'), '(');
       this.out.push('(');
       this.i++;
@@ -142,6 +155,7 @@ export class ExpressionEmitter extends CallEmitter {
       this.endRow(frame);
       return;
     }
+    if (frame.kind === 'call' && this.withinGroup(frame)) return;
     if (frame.kind === 'call' && this.upper() === 'OVER') {
       this.over(frame);
       return;
@@ -189,6 +203,7 @@ export class ExpressionEmitter extends CallEmitter {
     }
     if (wordOps.has(word) && this.afterOperand()) {
       this.inExpression(frame, word);
+      if (!totalOps.has(word)) this.telling();
       this.emit('+');
       return true;
     }

@@ -11,6 +11,8 @@ export class Facts {
   namesDatabase = false;
   /** The answer tells how many rows were looked at: none may be left out by a rewritten table reference. */
   countsRows = false;
+  /** A condition could fail on one row and not on another, and the servers test it on rows that a subquery leaves out. */
+  conditionsTell = false;
   /** SLEEP of a literal or a parameter: it tells nothing as long as no row of a user's decides whether it comes to it. */
   sleeps = false;
   private readonly uses = new Map<string, ColumnUse>();

@@ -93,6 +93,7 @@ export class TableEmitter extends Emitter {
    * expression, which may name the tables before it; `columns` of its alias are what it is spread into.
    */
   protected jsonTable(): void {
+    this.telling();
     this.out.push('lateral', '(', 'select', this.call('json_table', 'JSON_TABLE'), '(');
     this.i++;
     this.push('call', 'expression', 'JSON_TABLE', ') )');

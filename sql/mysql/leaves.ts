@@ -46,6 +46,8 @@ export interface Skeleton {
   readonly userVariables: boolean;
   /** How many rows are looked at can be told from the answer. */
   readonly countsRows: boolean;
+  /** A condition could fail on one row and not on another. */
+  readonly tells: boolean;
 }
 
 /** Thrown inside this room only: what can't be vouched for, in words without a literal. */

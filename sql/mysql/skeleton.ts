@@ -44,6 +44,7 @@ class Builder extends ExpressionEmitter {
       file: this.file,
       userVariables: this.userVariables,
       countsRows: this.countsRows,
+      tells: this.tells,
     };
   }
 
@@ -179,7 +180,11 @@ class Builder extends ExpressionEmitter {
         if (frame.clause === 'start' || frame.clause === 'with') this.refuse(`${word} here`);
         this.emit(word.toLowerCase());
         frame.clause = 'expression';
-        if (word === 'HAVING') frame.having = true;
+        frame.filters = true;
+        if (word === 'HAVING') {
+          frame.having = true;
+          this.filtersItems = true;
+        }
         return true;
       case 'WINDOW':
         return this.windows(frame);
@@ -189,6 +194,7 @@ class Builder extends ExpressionEmitter {
         this.out.push(word.toLowerCase(), 'by');
         this.i += 2;
         frame.grouping = word === 'GROUP';
+        frame.filters = false;
         frame.clause = 'expression';
         return true;
       case 'ASC':

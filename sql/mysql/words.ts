@@ -84,3 +84,12 @@ export const binaryOps = new Set([
 ]);
 export const literalKinds = new Set(['string', 'number', 'bits', 'param']);
 export const wordOps = new Set(['AND', 'OR', 'XOR', 'DIV', 'MOD', 'LIKE', 'RLIKE', 'REGEXP']);
+
+/** Operators that have a value for every operand, so that none makes a condition fail. */
+export const totalOps = new Set([...comparison, '&&', '||', 'AND', 'OR', 'XOR', 'LIKE']);
+/** Functions of that kind; a warning is no failure. */
+export const totalFunctions = words(`
+  ASCII BIT_LENGTH CHARACTER_LENGTH CHAR_LENGTH COALESCE CONCAT CONCAT_WS COUNT DATE DAY DAYOFMONTH FIELD FIND_IN_SET
+  GREATEST HEX HOUR IF IFNULL INSTR ISNULL LCASE LEAST LEFT LENGTH LOCATE LOWER LTRIM MATCH MAX MD5 MID MIN MINUTE MONTH
+  NULLIF OCTET_LENGTH ORD POSITION QUARTER REVERSE RIGHT RTRIM SECOND SHA SHA1 SHA2 STRCMP SUBSTR SUBSTRING TRIM UCASE
+  UPPER VALUES WEEKDAY YEAR`);

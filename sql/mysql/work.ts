@@ -51,6 +51,7 @@ export class Work {
       throw new Unsupported('a statement too long to be parsed', null, 'too_long');
     const resolved = this.resolver.query(parseSkeleton(skeleton), null, null, clause);
     if (skeleton.countsRows) this.facts.countsRows = true;
+    if (skeleton.tells) this.facts.conditionsTell = true;
     if (skeleton.file) this.facts.effect({ kind: 'channel', channel: 'file', what: skeleton.file });
     if (skeleton.assigns) {
       if (this.facts.touchesUsers)

@@ -123,6 +123,15 @@ test('escapes of ODBC, MATCH without parentheses, types and levels inside calls'
   refused('select column_get(email, 1 as int + id) from contacts');
 });
 
+test('WITHIN GROUP orders by an argument', () => {
+  const sql =
+    'select percentile_cont(0.5) within group (order by email desc) over (partition by id) from contacts';
+  assert.equal(clauses(sql), 'aggregate');
+  assert.equal(clauses(sql, 'id'), 'window');
+  refused('select percentile_cont(0.5) within group (email) over () from contacts');
+  refused('select percentile_cont() within group (order by id) over () from contacts');
+});
+
 test('FETCH FIRST, OFFSET ... ROWS, FOR SYSTEM_TIME', () => {
   for (const sql of [
     'select email from contacts order by id offset 2 rows fetch first 3 rows only',
