@@ -235,6 +235,7 @@ export class ExpressionEmitter extends CallEmitter {
         if (this.kind(this.i + 1) === 'string' || this.kind(this.i + 1) === 'param') this.i += 2;
         else {
           this.inExpression(frame, word);
+          this.telling();
           this.emit('+');
         }
         return true;
