@@ -144,6 +144,7 @@ for (const file of files) {
   through.end();
   other.end();
   play.end();
+  writeFileSync(join(cache, 'outcomes.txt'), wrong.join('\n'));
   process.stdout.write(
     `${file}: ${counts.ran - before.ran} statements, ${counts.refused - before.refused} refused, ${counts.apart - before.apart} apart\n`,
   );
@@ -152,7 +153,6 @@ await gateway.stop();
 bareCatalog.end();
 behindCatalog.end();
 await Promise.all([bare.stop(), behind.stop(), identity.stop()]);
-writeFileSync(join(cache, 'outcomes.txt'), wrong.join('\n'));
 process.stdout.write(
   `${JSON.stringify(counts)} ${JSON.stringify(Object.fromEntries(reasons))} (outcomes.txt)\n`,
 );
