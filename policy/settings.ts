@@ -83,6 +83,7 @@ const postgres: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
     'default_toast_compression',
     'default_table_access_method',
     'default_tablespace',
+    'allow_in_place_tablespaces',
     'timezone_abbreviations',
     'array_nulls',
     'commit_siblings',

@@ -351,7 +351,8 @@ function callAsColumn(walk: Walk, place: Place, names: readonly string[], locati
   if (!relation || relation.rest || relation.columns.some((column) => column.name === name)) return null;
   if (relation.isTable && isSystemColumn(name)) return null;
   const overloads = functionPath(walk).flatMap((schema) => walk.catalog.functions(schema, name));
-  if (overloads.length === 0) return null;
+  // A name that only the server's own have is rather that of a column which the catalog doesn't know yet.
+  if (overloads.every(isShipped)) return null;
   noteCall(walk, overloads);
   walk.record.variables++;
   return wholeRow(walk, relation);

@@ -30,12 +30,6 @@ execFileSync(fileURLToPath(new URL('fetch-postgres-source.sh', import.meta.url))
 });
 const regress = join(cache, 'regress');
 
-/** Files that ask for what the gateway refuses on purpose; the reason stands beside each. */
-const leftOut: Readonly<Record<string, string>> = {
-  tablespace: 'needs folders of the server machine',
-  largeobject: 'needs files of the server machine',
-};
-
 /** As pg_regress sets them. */
 const settings: Readonly<Record<string, string>> = {
   lc_messages: 'C',
@@ -50,7 +44,7 @@ const wanted = process.argv.slice(2);
 const schedule = readFileSync(join(regress, 'parallel_schedule'), 'utf8')
   .split('\n')
   .flatMap((line) => /^test: (.*)$/.exec(line)?.[1]?.split(/\s+/) ?? [])
-  .filter((name) => name !== '' && leftOut[name] === undefined);
+  .filter((name) => name !== '');
 /** What most other files build on. */
 const needed = new Set(
   `test_setup point lseg line box path polygon circle create_index create_function_c create_misc create_table
@@ -154,6 +148,7 @@ for (const file of files) {
     );
   otherwise.push(...errors.filter(({ reason }) => reason === ''));
   statements += ran - failsAnyway.size;
+  report();
   const lost = /server closed the connection|connection to server was lost/.test(viaGateway.stderr);
   const ended = [plain, viaGateway].some(({ status }) => status === 137) ? ', TIMED OUT' : '';
   process.stdout.write(
@@ -167,16 +162,20 @@ for (const { reason, message } of refusals) {
 }
 for (const [kind, count] of [...kinds].sort((a, b) => b[1] - a[1]).slice(0, 80))
   process.stdout.write(`${String(count).padStart(6)}  ${kind}\n`);
-for (const [name, list] of Object.entries({ refusals, otherwise }))
-  writeFileSync(
-    join(cache, `${name}.txt`),
-    list.map((r) => `${r.file}.sql:${r.line}: ${r.reason}: ${r.message}`).join('\n'),
-  );
 process.stdout.write(
   `${statements} statements that the server runs, ${refusals.length} refused: ${((100 * (statements - refusals.length)) / statements).toFixed(2)} % pass; ${otherwise.length} fail otherwise\n`,
 );
 await gateway.stop();
 await Promise.all([direct.stop(), behind.stop(), identity.stop()]);
+
+/** Which they were, after each file: a run takes long. */
+function report(): void {
+  for (const [name, list] of Object.entries({ refusals, otherwise }))
+    writeFileSync(
+      join(cache, `${name}.txt`),
+      list.map((r) => `${r.file}.sql:${r.line}: ${r.reason}: ${r.message}`).join('\n'),
+    );
+}
 
 /** Errors by the line that the statement ends in; \`reason\` is empty for the server's own. */
 function errorsIn(stderr: string, file: string): Refusal[] {

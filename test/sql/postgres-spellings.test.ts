@@ -175,3 +175,22 @@ describe('a condition of CREATE POLICY', () => {
     );
   });
 });
+
+describe('a call in the shape of a field', () => {
+  const calls = (text: string): string[] =>
+    understood(text).functions.map((fn) => `${fn.schema}.${fn.name}:${fn.trust}`);
+
+  it('is told', () => {
+    assert.deepEqual(calls('select c.mine from customers c'), ['public.mine:unknown']);
+    assert.ok(clauses('select c.mine from customers c', 'customers.ssn').includes('whole_row'));
+    assert.deepEqual(calls('select (c.phone).mine from customers c'), ['public.mine:unknown']);
+    assert.deepEqual(calls('select (row(1, 2)).mine'), ['public.mine:unknown']);
+    assert.deepEqual(calls('select ((c).phone).mine from customers c'), ['public.mine:unknown']);
+  });
+
+  it('is a column or field wherever there is one', () => {
+    assert.deepEqual(calls('select c.name, (c).name, (c.phone).x from customers c'), []);
+    assert.equal(opaque('select c.upper from customers c').reason, 'unknown_name');
+    assert.equal(opaque('select c.nothing from customers c').reason, 'unknown_name');
+  });
+});
