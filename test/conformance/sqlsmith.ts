@@ -1,7 +1,7 @@
 /**
- * `npm run conformance:sqlsmith -- [count] [seed] [file for what was refused]`: random statements of SQLsmith, through the gateway and of the bare server, on two
- * databases that differ in masked values only. Most are made from a schema in which a reader may read every table, the rest from all
- * of it, every tenth with the catalogs. Nothing may be shown or told.
+ * `npm run conformance:sqlsmith -- [count] [seed] [file for what was refused]`: random statements of SQLsmith, asked through the
+ * gateway and of the bare server, on two databases that differ in masked values only: nothing may be shown or told. Most are made
+ * from a schema in which a reader may read every table, the rest from all of it, every tenth with the catalogs.
  */
 import { writeFileSync } from 'node:fs';
 import pg from 'pg';
@@ -52,7 +52,8 @@ if (listTo !== undefined)
   writeFileSync(listTo, JSON.stringify({ ...found, refused: Object.fromEntries(found.refused) }, null, 1));
 process.exit(holds(found) ? 0 : 1);
 
-/** Databases whose schema is read, never their rows: what a reader may read, with the views over it and without. None of them has a user's function. */
+/** Databases whose schema is read, never their rows: what a reader may read, with the views over it and without them, and no
+ *  function that a user made. */
 async function makeSchemas(): Promise<void> {
   const admin = new pg.Client({
     ...{ host: shopEu.host, port: shopEu.port, user: shopEu.user, password: shopEu.password },
@@ -79,6 +80,7 @@ async function makeSchemas(): Promise<void> {
 async function* statements(limit: number, first: number): AsyncGenerator<string> {
   for (let done = 0, run = 0; done < limit; run++) {
     const target = `host=${account.host} port=${account.port} user=${account.user} password=${account.password} dbname=${schemas[run % 10]}`;
+    const before = done;
     for await (const sql of made({
       ...{ target, seed: first * 1000 + run, count: Math.min(batch, limit - done) },
       catalog: run % 10 === 9,
@@ -86,6 +88,7 @@ async function* statements(limit: number, first: number): AsyncGenerator<string>
       yield sql;
       done++;
     }
+    if (done === before) throw new Error('sqlsmith made no statement');
   }
 }
 
