@@ -18,7 +18,7 @@ export function* mixed(count: number, seed: number): Generator<string> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [count = '2000', seed = String(Date.now() % 1_000_000), minutes = '25'] = process.argv.slice(2);
-  const world = await startCorpusWorld({ twins: true });
+  const world = await startCorpusWorld({ twins: true, settings: ["statement_timeout = '2s'"] });
   const found = await compare(
     world,
     mixed(Number(count), Number(seed)),
