@@ -42,7 +42,8 @@ export async function runDescribe(
       .slice(1)
       .map((part) => {
         const end = part.indexOf('\n');
-        return [part.slice(0, end), part.slice(end + 1)];
+        // Sizes on disk are those of the moment.
+        return [part.slice(0, end), part.slice(end + 1).replace(/ *\d+ (bytes|kB|MB)/g, ' size')];
       }),
   );
 }
@@ -111,7 +112,6 @@ export const dumps: readonly (readonly string[])[] = [
   ['--schema-only'],
   ['--data-only', '--inserts'],
   ['--data-only', '--column-inserts', '--rows-per-insert=2'],
-  ['-Ft'],
   ['-t', 'person', '--no-owner', '--no-privileges'],
   ['--if-exists', '--clean', '--create'],
   ['--section=pre-data', '--strict-names', '--quote-all-identifiers'],
