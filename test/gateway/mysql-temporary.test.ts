@@ -222,6 +222,37 @@ for (const product of ['mariadb', 'mysql'] as const) {
       await client.end();
     });
 
+    // The server has no part in it.
+    const onMariaDb = product === 'mariadb' ? test : () => undefined;
+    onMariaDb('a policy that changes takes its rows along', async () => {
+      const now = readFileSync(world.policyFile, 'utf8');
+      const change = async (text: string): Promise<void> => {
+        writeFileSync(world.policyFile, text);
+        const reloaded = await world.cordon('policy', 'reload');
+        assert.equal(reloaded.code, 0, reloaded.stderr);
+      };
+      const client = await connect();
+      await script(client, 'CREATE TEMPORARY TABLE kept AS SELECT id, name FROM contacts');
+      assert.equal((await script(client, 'SELECT name FROM kept')).length, 5);
+      await change(now.replace('email: pii.email, notes', 'name: pii.name, email: pii.email, notes'));
+      await refused(client, 'SELECT name FROM kept', 'session_drift');
+      await refused(
+        client,
+        'INSERT INTO scratch_x SELECT id FROM kept',
+        '(session_drift|unknown_name|unplaced_table)',
+      );
+      await script(
+        client,
+        'DROP TABLE kept',
+        'CREATE TEMPORARY TABLE kept AS SELECT id FROM contacts',
+        'SELECT id FROM kept',
+      );
+      await change(now.replace('crm.contacts, region: eu', 'crm.contacts, region: us'));
+      await refused(client, 'SELECT id FROM kept', 'session_drift');
+      await change(now);
+      await client.end();
+    });
+
     test('a statement that fails, or finds it there, leaves what is there', async () => {
       const client = await connect();
       await assert.rejects(client.query('CREATE TEMPORARY TABLE f (id INT, id INT)'));
