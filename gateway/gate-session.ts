@@ -50,7 +50,7 @@ export class LiveSession implements GateSession {
   readonly state: GatewayState;
   readonly #opening: Opening;
   readonly #open: OpenSession;
-  readonly #principalKey: string;
+  readonly #audit: SessionAudit;
   #names: readonly string[] = [];
   #pinned: string | null = null;
   /** MySQL: DDL ran in the open transaction, so that what the catalog says is not what the transaction sees. */
@@ -58,10 +58,7 @@ export class LiveSession implements GateSession {
   /** PostgreSQL: what this session alone sees, by upstream. */
   readonly #views: OwnViews;
   namesVersion = 0;
-  /** By the upstream that is pinned (null: none): a transaction's begin and end must not cost a key. */
-  #caches = new Map<string | null, DecisionCache>();
-  #cacheEpoch = -1;
-  #cachePolicy: Policy | null = null;
+  readonly #caches: SessionCaches;
   #templates = new Map<DecidedText, TextTemplates>();
   readonly #sqlStatements: SqlStatements;
   #nextStatement = 1;
@@ -73,18 +70,7 @@ export class LiveSession implements GateSession {
   ): LiveSession | { effect: 'refuse'; fault: 'unavailable'; message: string } {
     const session = new LiveSession(state, opening);
     try {
-      state.audit.append(
-        state.audit.template({
-          ...session.#common(),
-          event: 'session.opened',
-          groups: opening.principal.groups,
-          decision: 'allow',
-          reasons: ['ok'],
-          policy_version: state.policy.version,
-        }),
-        state.now(),
-        {},
-      );
+      session.#audit.opened();
     } catch (error) {
       if (!(error instanceof AuditUnavailable)) throw error;
       return { effect: 'refuse', fault: 'unavailable', message: auditUnavailable.message };
@@ -107,14 +93,10 @@ export class LiveSession implements GateSession {
       portalsMax: limits.portals_max,
     };
     this.#sqlStatements = new SqlStatements(limits.prepared_max);
-    const { principal } = opening;
-    this.#principalKey = JSON.stringify([
-      principal.issuer,
-      principal.subject,
-      principal.groups,
-      opening.client,
-      opening.database.name,
-    ]);
+    this.#audit = new SessionAudit(state, opening);
+    const { principal, client, database } = opening;
+    const { issuer, subject, groups } = principal;
+    this.#caches = new SessionCaches(state, JSON.stringify([issuer, subject, groups, client, database.name]));
     this.#open = {
       id: opening.id,
       principal,
@@ -213,10 +195,7 @@ export class LiveSession implements GateSession {
     this.state.sessions.delete(this.id);
     this.#opening.seat.release();
     this.#views.end();
-    const { audit } = this.state;
-    audit.defer(audit.template({ ...this.#common(), event: 'session.closed' }), this.state.now(), {
-      duration_us: Math.round((this.state.now() - this.#open.openedAt) * 1000),
-    });
+    this.#audit.closed(this.#open.openedAt);
   }
 
   /** The templates of a decided text, made once in a session. */
@@ -224,7 +203,12 @@ export class LiveSession implements GateSession {
     let templates = this.#templates.get(decided);
     if (!templates) {
       if (this.#templates.size >= templatesMax) this.#templates.clear();
-      templates = makeTemplates(this.state.audit, this.#common(), this.#opening.principal.groups, decided);
+      templates = makeTemplates(
+        this.state.audit,
+        this.#audit.common(),
+        this.#opening.principal.groups,
+        decided,
+      );
       this.#templates.set(decided, templates);
     }
     return templates;
@@ -271,7 +255,7 @@ export class LiveSession implements GateSession {
 
   #decideShared(text: string): DecidedText | null {
     const { state } = this;
-    const cache = this.#currentCache();
+    const cache = this.#caches.current(this.#pinned, this.#names);
     return (
       state.decider.cached(cache, this.#opening.database.protocol, text) ??
       state.decider.decide(state.policy, this.#asker(), text, cache)
@@ -287,26 +271,6 @@ export class LiveSession implements GateSession {
       catalog,
       temporaryRegions: view.regions,
     };
-  }
-
-  #currentCache(): DecisionCache {
-    const { state } = this;
-    if (this.#cacheEpoch !== state.catalogs.epoch || this.#cachePolicy !== state.policy) {
-      this.#caches.clear();
-      this.#cacheEpoch = state.catalogs.epoch;
-      this.#cachePolicy = state.policy;
-    }
-    let cache = this.#caches.get(this.#pinned);
-    if (!cache) {
-      const key = `${state.policy.version}\n${state.catalogs.epoch}\n${this.#pinned ?? ''}\n${this.#names.join('\0')}\n${this.#principalKey}`;
-      cache = state.decisionCaches.get(key);
-      if (!cache) {
-        cache = new DecisionCache(state.config.limits.cached_statements_max);
-        state.decisionCaches.set(key, cache);
-      }
-      this.#caches.set(this.#pinned, cache);
-    }
-    return cache;
   }
 
   #asker(): Asker {
@@ -449,39 +413,8 @@ export class LiveSession implements GateSession {
   }
 
   #refuseUnanalyzed(because: Because, shape: string): Refused {
-    const { audit } = this.state;
     const id = this.statementId(this.#nextStatement++);
-    try {
-      audit.append(
-        audit.template({
-          ...this.#common(),
-          event: 'statement.decided',
-          shape,
-          decision: 'refuse',
-          reasons: because.reasons,
-          rules: because.rules,
-          policy_version: this.state.policy.version,
-        }),
-        this.state.now(),
-        { statement_id: id },
-      );
-    } catch (error) {
-      if (!(error instanceof AuditUnavailable)) throw error;
-    }
+    this.#audit.refused(because, shape, id);
     return refusedBy(because, null, id);
-  }
-
-  #common() {
-    const { principal, database, credentials, client } = this.#opening;
-    return {
-      session_id: this.id,
-      database: database.name,
-      protocol: database.protocol,
-      subject: principal.subject,
-      issuer: principal.issuer,
-      client_address: credentials.clientAddress,
-      client_region: client ?? '',
-      gateway_region: this.state.config.region,
-    } as const;
   }
 }

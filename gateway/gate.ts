@@ -19,6 +19,9 @@ export function createGate(state: GatewayState): Gate {
       return id;
     },
     signIn: (credentials, control) => signIn(state, credentials, control),
+    ownerKey: state.peers.ownerKey,
+    ownsElsewhere: (owner) => state.peers.owns(owner),
+    killElsewhere: (id, queryOnly, owner) => state.peers.kill(id, queryOnly, owner),
     cancelElsewhere: (processId, key) => state.peers.cancel(processId, key),
   };
 }

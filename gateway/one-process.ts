@@ -17,7 +17,7 @@ export async function runInOneProcess(config: Config, first: PolicyText): Promis
   try {
     const { limits } = config;
     const seats = new CountedSeats(limits.sessions_max, limits.sessions_per_subject_max);
-    const state = await openState(config, first.policy, { audit, seats, peers: noPeers });
+    const state = await openState(config, first.policy, { audit, seats, peers: noPeers() });
     const server = await startServer(state);
     journalPolicy(audit, first.policy.version, config.region, state.now());
     return {

@@ -157,6 +157,12 @@ export interface Gate {
   signIn(credentials: Credentials, session: SessionControl): Promise<GateSession | SignInRefused>;
   /** A number from 1 to 2^31-1 that no other open MySQL connection of the gateway has, in any of its processes. */
   connectionId(): number;
+  /** Keys what stands for a MySQL client's secret, the same in all processes of the gateway. */
+  readonly ownerKey: Uint8Array;
+  /** MySQL: true when another process has a session of this owner. */
+  ownsElsewhere(owner: string): Promise<boolean>;
+  /** MySQL: a KILL whose session is not in this process; true when another one had it, and it is the owner's. */
+  killElsewhere(connectionId: number, queryOnly: boolean, owner: string): Promise<boolean>;
   /** PostgreSQL: a cancel request that fits no session of this process. Nothing tells whether another one had it. */
   cancelElsewhere(processId: number, key: Buffer): void;
 }

@@ -3,7 +3,8 @@ import type { Notice } from './messages.ts';
 
 /** A table of questions: what is given, what is answered. */
 type Questions = { readonly [kind: string]: { in: unknown; out: unknown } };
-type AnswersTo<Q extends Questions> = {
+/** Who answers them. */
+export type AnswersTo<Q extends Questions> = {
   readonly [K in keyof Q]: (given: Q[K]['in']) => Promise<Q[K]['out']>;
 };
 

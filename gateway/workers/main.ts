@@ -4,6 +4,7 @@
  */
 import cluster from 'node:cluster';
 import { openWorkerAuditLog, type WorkerAuditLog } from '../../audit/journal.ts';
+import { carryOut, isOwner } from '../../protocols/mysql/cancel.ts';
 import { cancelPostgres } from '../../protocols/postgres/session.ts';
 import { processStatus, sessionRows } from '../inspect.ts';
 import { auditOptions, openState } from '../open.ts';
@@ -60,6 +61,8 @@ const channel = new Channel<SupervisorAnswers, WorkerAnswers>(
       session?.control.kill('ended by the administrator');
       return session !== undefined;
     },
+    owns: async (owner) => isOwner(owner),
+    mysql_kill: async ({ connectionId, queryOnly, owner }) => carryOut({ connectionId, queryOnly }, owner),
     settle: async () => {
       await served().audit.settle();
       return null;
@@ -94,9 +97,14 @@ const seats: Seats = {
   },
 };
 
-async function begin({ index, workers, config, policyText, position }: Begin): Promise<Serving> {
+async function begin(given: Begin): Promise<Serving> {
+  const { index, workers, config, policyText, position, ownerKey } = given;
   const peers: Peers = {
     connectionIds: { first: index, step: workers },
+    ownerKey,
+    owns: (owner) => channel.ask('owns', owner).catch(() => false),
+    kill: (connectionId, queryOnly, owner) =>
+      channel.ask('mysql_kill', { connectionId, queryOnly, owner }).catch(() => false),
     catalogStale: (upstream) => channel.tell({ kind: 'catalog_stale', upstream }),
     cancel: (processId, key) => channel.tell({ kind: 'cancel', processId, key }),
   };

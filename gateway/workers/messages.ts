@@ -16,6 +16,14 @@ export interface Begin {
   readonly config: Config;
   readonly policyText: string;
   readonly position: JournalPosition;
+  readonly ownerKey: Uint8Array;
+}
+
+/** A KILL by a MySQL client. */
+export interface MySqlKill {
+  readonly connectionId: number;
+  readonly queryOnly: boolean;
+  readonly owner: string;
 }
 
 /** What the supervisor asks of a worker, and the answers. */
@@ -28,6 +36,9 @@ export type WorkerAnswers = {
   status: { in: null; out: ProcessStatus };
   sessions: { in: null; out: readonly SessionRow[] };
   kill: { in: string; out: boolean };
+  /** Whether it has a MySQL session of this owner. */
+  owns: { in: string; out: boolean };
+  mysql_kill: { in: MySqlKill; out: boolean };
   settle: { in: null; out: null };
   /** Answered when the last session has ended; the worker exits by itself. */
   drain: { in: null; out: null };
@@ -37,6 +48,9 @@ export type WorkerAnswers = {
 export type SupervisorAnswers = {
   /** A seat for a session of this subject: its number, or why there is none. */
   seat: { in: string; out: number | NoSeat };
+  /** Whether another worker says yes. */
+  owns: { in: string; out: boolean };
+  mysql_kill: { in: MySqlKill; out: boolean };
 };
 
 /** What needs no answer. */

@@ -2,7 +2,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Listening } from '../running.ts';
 import type { CountedSeats, NoSeat, Seat } from '../seats.ts';
-import { Channel } from './channel.ts';
+import { type AnswersTo, Channel } from './channel.ts';
 import type { Begin, Notice, SupervisorAnswers, WorkerAnswers } from './messages.ts';
 
 /** A worker that does not answer by then can't be trusted to have done what it was told. */
@@ -22,8 +22,12 @@ export class SupervisedWorker {
   readonly ended: Promise<string>;
   readonly #loaded: Promise<void>;
 
-  /** Starts the process. `noticed` is told what concerns others. */
-  constructor(seats: CountedSeats, noticed: (notice: Notice) => void) {
+  /** Starts the process. `others` and `noticed` are asked and told what concerns other workers. */
+  constructor(
+    seats: CountedSeats,
+    others: Omit<AnswersTo<SupervisorAnswers>, 'seat'>,
+    noticed: (notice: Notice) => void,
+  ) {
     this.#process = cluster.fork();
     let loaded = (): void => {};
     this.#loaded = new Promise((resolve) => {
@@ -31,7 +35,7 @@ export class SupervisedWorker {
     });
     this.#channel = new Channel<WorkerAnswers, SupervisorAnswers>(
       this.#process.process,
-      { seat: async (subject) => this.#take(seats, subject) },
+      { ...others, seat: async (subject) => this.#take(seats, subject) },
       (notice) => {
         if (notice.kind === 'loaded') loaded();
         else if (notice.kind === 'free_seat') {

@@ -4,6 +4,7 @@
  * connection to the next worker.
  */
 import cluster from 'node:cluster';
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
 import { gatewayStatus } from '../inspect.ts';
@@ -25,6 +26,7 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
   const { limits } = config;
   const seats = new CountedSeats(limits.sessions_max, limits.sessions_per_subject_max);
   const workers = new Map<number, SupervisedWorker>();
+  const ownerKey = randomBytes(32);
   let policy = first;
   let draining = false;
   let listening: readonly Listening[] = [];
@@ -53,7 +55,18 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
   });
 
   async function start(index: number): Promise<void> {
-    const worker = new SupervisedWorker(seats, (notice) => noticed(index, notice));
+    const others = async (ask: (worker: SupervisedWorker) => Promise<boolean>): Promise<boolean> => {
+      const asked = [...workers].filter(([other]) => other !== index);
+      return (await Promise.all(asked.map(([, other]) => ask(other).catch(() => false)))).includes(true);
+    };
+    const worker = new SupervisedWorker(
+      seats,
+      {
+        owns: (owner) => others((other) => other.ask('owns', owner)),
+        mysql_kill: (kill) => others((other) => other.ask('mysql_kill', kill)),
+      },
+      (notice) => noticed(index, notice),
+    );
     workers.set(index, worker);
     void worker.ended.then((how) => {
       if (workers.get(index) === worker) workers.delete(index);
@@ -63,7 +76,7 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
       );
       again(index);
     });
-    const given = { index, workers: config.workers, config, policyText: policy.text };
+    const given = { index, workers: config.workers, config, policyText: policy.text, ownerKey };
     listening = await worker.begin({ ...given, position: audit.position(index) });
   }
 

@@ -2,7 +2,7 @@
  * KILL as clients use it to cancel: Ctrl-C in `mysql` and a driver's cancel sign in a second time and send KILL QUERY with the
  * connection id of the greeting. That id is Cordon's own, so it is answered here and goes to no server.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 
 /** What may be done to a running session by the one who signed in with the same secret. */
 export interface Cancellable {
@@ -25,12 +25,11 @@ export function readKill(text: string): KillRequest | null {
   return { connectionId: Number(match[2]), queryOnly: match[1]?.toLowerCase() === 'query' };
 }
 
-const processKey = randomBytes(32);
 const sessions = new Map<number, { readonly owner: string; readonly session: Cancellable }>();
 
-/** Stands for a secret, in this process only: the secret itself is not kept. */
-export function ownerOf(secret: string): string {
-  return createHmac('sha256', processKey).update(secret).digest('base64');
+/** Stands for a secret as long as the gateway runs: the secret itself is not kept. `key` is Gate.ownerKey. */
+export function ownerOf(secret: string, key: Uint8Array): string {
+  return createHmac('sha256', key).update(secret).digest('base64');
 }
 
 export function register(connectionId: number, owner: string, session: Cancellable): void {
@@ -41,13 +40,13 @@ export function unregister(connectionId: number): void {
   sessions.delete(connectionId);
 }
 
-/** True when a session is open that signed in with the owner's secret. */
+/** True when a session of this process is open that signed in with the owner's secret. */
 export function isOwner(owner: string): boolean {
   for (const entry of sessions.values()) if (entry.owner === owner) return true;
   return false;
 }
 
-/** False when there is no such session, or it is not the owner's: the two look alike. */
+/** False when there is no such session in this process, or it is not the owner's: the two look alike. */
 export function carryOut(request: KillRequest, owner: string): boolean {
   const entry = sessions.get(request.connectionId);
   if (entry === undefined || entry.owner !== owner) return false;

@@ -49,7 +49,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
 
   async #signIn(gate: Gate, credentials: Credentials): Promise<void> {
     const { capabilities, connectionId } = this.#arrival;
-    const owner = ownerOf(credentials.secret);
+    const owner = ownerOf(credentials.secret, gate.ownerKey);
     try {
       const signed = await gate.signIn(credentials, this);
       if ('effect' in signed) {

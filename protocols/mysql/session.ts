@@ -27,7 +27,7 @@ export function serveMysql(
     )
     .then(
       (arrival) => {
-        if (arrival.credentials.database === '') serveKills(arrival);
+        if (arrival.credentials.database === '') void serveKills(arrival, gate);
         else new ClientSession(arrival).open(gate);
       },
       () => {},

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import mysql from 'mysql2/promise';
 import pg from 'pg';
 import { startWorld, type World } from '../../fixtures/world.ts';
 import { connectMySql, connectPostgres } from './connect.ts';
@@ -119,11 +120,37 @@ test('the limit on sessions counts them all, and a seat is free again', async ()
   await endAll(clients);
 });
 
-test('MySQL connections of all processes have ids of their own', async () => {
-  const connections = [];
-  for (let i = 0; i < 4; i++) connections.push(await connectMySql(world, 'ana'));
+test('MySQL connections have ids of their own, and KILL finds them wherever they are', async () => {
+  const token = await world.token('ana');
+  const withToken = {
+    password: token,
+    authPlugins: { mysql_clear_password: () => () => Buffer.from(`${token}\0`) },
+  };
+  const connections: mysql.Connection[] = [];
+  for (let i = 0; i < 4; i++) connections.push(await connectMySql(world, 'ana', withToken));
   const ids = connections.map((one) => one.threadId);
   assert.equal(new Set(ids).size, 4, ids.join());
+  // As `mysql` does at Ctrl-C: a second connection, with the same token and no database.
+  const slept = connections.map((one) =>
+    one.query('SELECT SLEEP(600)').then(
+      () => 'slept',
+      (error: { errno: number }) => error.errno,
+    ),
+  );
+  const { host, port, user, password } = world.crm!;
+  const admin = await mysql.createConnection({ host, port, user, password });
+  const asleep = `SELECT count(*) AS n FROM information_schema.processlist WHERE state = 'User sleep'`;
+  for (let n = 0; n < 4; ) {
+    const [rows] = await admin.query<mysql.RowDataPacket[]>(asleep);
+    n = rows[0]!.n as number;
+  }
+  await admin.end();
+  for (const id of ids) {
+    const killer = await connectMySql(world, 'ana', { ...withToken, database: '' });
+    await killer.query(`KILL QUERY ${id}`);
+    await killer.end();
+  }
+  assert.deepEqual(await Promise.all(slept), [1317, 1317, 1317, 1317]);
   for (const one of connections) await one.end();
   await endAll([]);
 });

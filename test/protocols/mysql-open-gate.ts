@@ -62,7 +62,10 @@ export class OpenGate implements Gate {
     return ++lastConnectionId;
   }
 
+  readonly ownerKey = Buffer.alloc(32);
   cancelElsewhere(): void {}
+  ownsElsewhere = async (): Promise<boolean> => false;
+  killElsewhere = async (): Promise<boolean> => false;
 
   async signIn(credentials: Credentials, control: SessionControl): Promise<GateSession | SignInRefused> {
     this.credentials.push(credentials);

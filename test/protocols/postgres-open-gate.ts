@@ -171,7 +171,10 @@ export class OpenGate implements Gate {
     throw new Error('MySQL alone has them');
   }
 
+  readonly ownerKey = Buffer.alloc(32);
   cancelElsewhere(): void {}
+  ownsElsewhere = async (): Promise<boolean> => false;
+  killElsewhere = async (): Promise<boolean> => false;
 
   async signIn(credentials: Credentials, control: SessionControl): Promise<GateSession | SignInRefused> {
     this.credentials.push(credentials);
