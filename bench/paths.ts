@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +18,7 @@ import { end, freePort, logText, scratch, untilReady, whenProcessEnds } from '..
 
 /** One way to the database, as a client has to address it. */
 export interface Path {
-  readonly name: 'direct' | 'PgBouncer' | 'gateway';
+  readonly name: 'direct' | 'PgBouncer' | 'gateway' | 'workers';
   readonly port: number;
   readonly user: string;
   readonly password: string;
@@ -29,8 +30,12 @@ export interface Paths {
   readonly direct: Path;
   /** Null where it isn't installed. */
   readonly pgBouncer: Path | null;
+  /** In one process. */
   readonly gateway: Path;
   readonly masked: Path;
+  /** With `workerCount` worker processes. */
+  readonly workers: Path;
+  readonly workerCount: number;
   readonly postgresVersion: string;
   /** Peak resident memory of the gateway so far, in MiB; null where the system doesn't tell. */
   gatewayPeakMiB(): number | null;
@@ -60,16 +65,21 @@ export async function startPaths(streamRows: number): Promise<Paths> {
     database: 'bench',
   };
   const bouncer = await startPgBouncer(server);
-  const gateway = await startGateway(server);
+  const gateway = await startGateway(server, 1);
+  const workerCount = Math.max(2, availableParallelism());
+  const several = await startGateway(server, workerCount);
   const paths: Paths = {
     direct,
     pgBouncer: bouncer === null ? null : { ...direct, name: 'PgBouncer', port: bouncer.port },
     gateway: { ...direct, name: 'gateway', port: gateway.port, password: gateway.clear },
     masked: { ...direct, name: 'gateway', port: gateway.port, password: gateway.masked },
+    workers: { ...direct, name: 'workers', port: several.port, password: several.clear },
+    workerCount,
     postgresVersion: postgresBinaries(18).version.replace(/-.*/, ''),
     gatewayPeakMiB: () => peakMiB(gateway.child.pid),
     stop: async () => {
       await gateway.stop();
+      await several.stop();
       await bouncer?.stop();
       await server.stop();
     },
@@ -166,7 +176,7 @@ interface GatewayPath {
   stop(): Promise<void>;
 }
 
-async function startGateway(server: PostgresServer): Promise<GatewayPath> {
+async function startGateway(server: PostgresServer, workers: number): Promise<GatewayPath> {
   const { dir, remove } = scratch('cordon-bench-');
   const identity = await startIdentityProvider({ audience: 'cordon' });
   const address = `127.0.0.1:${await freePort()}`;
@@ -176,7 +186,7 @@ async function startGateway(server: PostgresServer): Promise<GatewayPath> {
     join(dir, 'cordon.yaml'),
     stringify({
       version: 1,
-      gateway: { region: 'eu', data_dir: './cordon-data', control: './cordon-data/control.sock' },
+      gateway: { region: 'eu', data_dir: './cordon-data', control: './cordon-data/control.sock', workers },
       listeners: { postgres: { address, allow_cleartext: 'loopback' } },
       upstreams: {
         'bench-eu': {
@@ -255,14 +265,18 @@ const POLICY = {
 
 /** A gateway that lets everything through would be fast: make sure that what is measured is a guarded path. */
 async function assertGuarded(paths: Paths): Promise<void> {
+  for (const path of [paths.gateway, paths.workers]) await assertRefuses(path);
   const email = ['-c', 'select email from stream where id = 1'];
   const clear = await runPsql(paths.gateway, email);
   const masked = await runPsql(paths.masked, email);
-  const refused = await runPsql(paths.gateway, ['-c', 'select * from unplaced']);
   if (clear.stdout !== 'customer1@example.com\n')
     throw new Error(`the gateway answered: ${clear.stdout}${clear.stderr}`);
   if (!/^c\*+@example\.com\n$/.test(masked.stdout))
     throw new Error(`not masked: ${masked.stdout}${masked.stderr}`);
+}
+
+async function assertRefuses(path: Path): Promise<void> {
+  const refused = await runPsql(path, ['-c', 'select * from unplaced']);
   if (!refused.stderr.includes('unplaced_table'))
     throw new Error(`not refused: ${refused.stdout}${refused.stderr}`);
 }

@@ -6,11 +6,13 @@ export interface RateRow {
   readonly clients: number;
   readonly direct: number;
   readonly pgBouncer: number | null;
+  /** In one process. */
   readonly gateway: number;
+  /** With a worker process for each core. */
+  readonly workers: number;
   /** Medians of the ratios within each rotation: what slows the machine for a while slows all of one rotation. */
-  readonly toDirect: number;
-  readonly toPgBouncer: number | null;
-  /** Median of pgbench's average latency, in milliseconds. */
+  readonly toPgBouncer: { readonly gateway: number; readonly workers: number } | null;
+  /** Median of pgbench's average latency, in milliseconds; the gateway's in one process. */
   readonly latencyMs: { readonly direct: number; readonly gateway: number };
 }
 
@@ -25,6 +27,7 @@ export interface Setting {
   readonly date: string;
   readonly processor: string;
   readonly cores: number;
+  readonly workers: number;
   readonly node: string;
   readonly postgres: string;
   readonly runs: number;
@@ -48,17 +51,18 @@ export function page(setting: Setting, rates: readonly RateRow[], streams: reado
   return `# What the gateway costs
 
 Measured ${setting.date} on ${setting.processor} (${setting.cores} cores), Node ${setting.node}, PostgreSQL ${setting.postgres}; clients,
-database and gateway shared the machine. Policy and audit were on, connections without TLS. \`npm run bench\` measures again.
+database and gateway shared the machine. Policy and audit were on, connections without TLS. PgBouncer and "gateway" are one process each;
+"${setting.workers} workers" is the gateway with \`gateway.workers: ${setting.workers}\`. \`npm run bench\` measures again.
 
 \`pgbench -S\` (one-row lookups by primary key), transactions a second: medians of ${setting.runs} runs of ${setting.seconds} s in rotating order.
 
-| mode | clients | direct | PgBouncer (session) | gateway | gateway / direct | gateway / PgBouncer | added latency |
-|---|---|---|---|---|---|---|---|
+| mode | clients | direct | PgBouncer (session) | gateway | ${setting.workers} workers | gateway / PgBouncer | ${setting.workers} workers / PgBouncer | added latency |
+|---|---|---|---|---|---|---|---|---|
 ${rates
   .map(
     (row) =>
-      `| ${row.mode} | ${row.clients} | ${whole(row.direct)} | ${row.pgBouncer === null ? 'not installed' : whole(row.pgBouncer)} | ${whole(row.gateway)} | ` +
-      `${row.toDirect.toFixed(2)} | ${row.toPgBouncer?.toFixed(2) ?? ''} | ${(row.latencyMs.gateway - row.latencyMs.direct).toFixed(3)} ms |`,
+      `| ${row.mode} | ${row.clients} | ${whole(row.direct)} | ${row.pgBouncer === null ? 'not installed' : whole(row.pgBouncer)} | ${whole(row.gateway)} | ${whole(row.workers)} | ` +
+      `${row.toPgBouncer?.gateway.toFixed(2) ?? ''} | ${row.toPgBouncer?.workers.toFixed(2) ?? ''} | ${(row.latencyMs.gateway - row.latencyMs.direct).toFixed(3)} ms |`,
   )
   .join('\n')}
 

@@ -19,17 +19,19 @@ const seconds = Number(options.seconds ?? (quick ? 2 : 5));
 const streamRows = quick ? STREAM_ROWS / 10 : STREAM_ROWS;
 
 const paths = await startPaths(streamRows);
-const measured = [paths.direct, ...(paths.pgBouncer === null ? [] : [paths.pgBouncer]), paths.gateway];
+const others = [paths.direct, ...(paths.pgBouncer === null ? [] : [paths.pgBouncer])];
+const measured = [...others, paths.gateway, paths.workers];
 
 const rates: RateRow[] = [];
 for (const mode of ['simple', 'extended', 'prepared'] satisfies QueryMode[]) {
   for (const clients of [1, 16]) {
     const found = await inRotation(measured, (path) => selectOnly(path, mode, clients, seconds));
     const rate = (path: Path) => median(found.get(path)!.map((run: Rate) => run.transactionsPerSecond));
-    const gatewayRuns = found.get(paths.gateway)!;
-    const inEach = (path: Path) =>
+    const inEach = (path: Path, to: Path) =>
       median(
-        found.get(path)!.map((run, i) => gatewayRuns[i]!.transactionsPerSecond / run.transactionsPerSecond),
+        found
+          .get(path)!
+          .map((run, i) => run.transactionsPerSecond / found.get(to)![i]!.transactionsPerSecond),
       );
     const latencyMs = (path: Path) => median(found.get(path)!.map((run: Rate) => run.latencyMs));
     rates.push({
@@ -38,15 +40,23 @@ for (const mode of ['simple', 'extended', 'prepared'] satisfies QueryMode[]) {
       direct: rate(paths.direct),
       pgBouncer: paths.pgBouncer === null ? null : rate(paths.pgBouncer),
       gateway: rate(paths.gateway),
-      toDirect: inEach(paths.direct),
-      toPgBouncer: paths.pgBouncer === null ? null : inEach(paths.pgBouncer),
+      workers: rate(paths.workers),
+      toPgBouncer:
+        paths.pgBouncer === null
+          ? null
+          : {
+              gateway: inEach(paths.gateway, paths.pgBouncer),
+              workers: inEach(paths.workers, paths.pgBouncer),
+            },
       latencyMs: { direct: latencyMs(paths.direct), gateway: latencyMs(paths.gateway) },
     });
     process.stderr.write(`${mode}, ${clients}: ${JSON.stringify(rates.at(-1))}\n`);
   }
 }
 
-const streamed = await inRotation([...measured, paths.masked], (path) => streamSeconds(path, streamRows));
+const streamed = await inRotation([...others, paths.gateway, paths.masked], (path) =>
+  streamSeconds(path, streamRows),
+);
 const streamMedian = (path: Path) => median(streamed.get(path)!);
 const streams = [
   { what: 'direct', seconds: streamMedian(paths.direct) },
@@ -60,6 +70,7 @@ const results = page(
     date: new Date().toISOString().slice(0, 10),
     processor: cpus()[0]?.model.trim() ?? 'an unknown processor',
     cores: cpus().length,
+    workers: paths.workerCount,
     node: process.versions.node,
     postgres: paths.postgresVersion,
     runs,
