@@ -34,7 +34,7 @@ export interface Differences {
   readonly leaking: string[];
   /** Told the two apart through the gateway. */
   readonly different: string[];
-  /** The same rows in another order. Ties do that; a masked column's order would too, so each is worth a look. */
+  /** The same bytes in another order. Ties do that; a masked column's order would too, so each is worth a look. */
   readonly reordered: string[];
   /** Valid, and not understood by the gateway. */
   readonly unread: string[];
@@ -151,17 +151,9 @@ export async function compare(
   return found;
 }
 
-/** An answer's packets without their numbers, sorted. */
+/** An answer's bytes, sorted: rows, and values gathered into one, in any order. */
 function unordered(answer: Answer): string {
-  if (answer.error !== null) return comparable(answer);
-  const { bytes } = answer;
-  const packets: string[] = [];
-  for (let at = 0; at + 4 <= bytes.length; at += 4 + bytes.readUIntLE(at, 3))
-    packets.push(bytes.toString('latin1', at + 4, at + 4 + bytes.readUIntLE(at, 3)));
-  return packets
-    .map((packet) => packet.replaceAll(/corpus_[ab]/g, 'corpus_X'))
-    .sort()
-    .join('\n');
+  return [...comparable(answer)].sort().join('');
 }
 
 async function catalogOf(world: CorpusWorld): Promise<Catalog> {

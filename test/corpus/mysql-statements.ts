@@ -119,7 +119,7 @@ export class StatementMaker {
     const key = draw.pick(columns);
     const items: string[] = [];
     const named: string[] = [];
-    if (grouped) items.push(key, aggregateOf(draw, columns));
+    if (grouped) items.push(key, aggregateOf(draw, columns, this.#product));
     else if (draw.chance(8) && depth < 2) items.push('*');
     else {
       for (let i = 1 + draw.below(3); i > 0; i--) {
@@ -136,7 +136,7 @@ export class StatementMaker {
       text += ` GROUP BY ${draw.pick([key, key, '1', '+1'])}`;
       if (draw.chance(10)) text += ' WITH ROLLUP';
       if (draw.chance(20))
-        text += ` HAVING ${draw.pick(['COUNT(*) > 0', `${aggregateOf(draw, columns)} > '5'`])}`;
+        text += ` HAVING ${draw.pick(['COUNT(*) > 0', `${aggregateOf(draw, columns, this.#product)} > '5'`])}`;
       return text + this.#order([key]);
     }
     if (draw.chance(4)) text += ` HAVING ${draw.pick([...(this.#plain ? [] : named), key])} IS NOT NULL`;
@@ -238,7 +238,7 @@ export class StatementMaker {
     const item = draw.chance(20)
       ? draw.pick(outer)
       : draw.chance(20)
-        ? aggregateOf(draw, columns)
+        ? aggregateOf(draw, columns, this.#product)
         : draw.pick(shown);
     return `(SELECT ${item} FROM ${from} WHERE ${draw.pick(columns)} = ${draw.pick([...outer, '1'])} LIMIT 1)`;
   }
