@@ -1,7 +1,6 @@
 /** One signed-in client as the protocols see it: admits its texts, journals each decision first, plans masks. */
 import { AuditUnavailable } from '../audit/event.ts';
 import type { Because, Principal, Region } from '../policy/decision.ts';
-import type { Policy } from '../policy/model.ts';
 import type {
   Admission,
   Credentials,
@@ -14,13 +13,15 @@ import type {
 import type { Catalog } from '../sql/catalog.ts';
 import { AdmittedText } from './admitted-text.ts';
 import type { Database } from './config.ts';
-import { type Asker, type DecidedText, DecisionCache } from './decide-text.ts';
+import type { Asker, DecidedText } from './decide-text.ts';
 import { catalogToRead, catalogUnreadable, driftIn, snapshotTooOld } from './drift.ts';
 import { namesTemporary, type OwnView, readsTemporary } from './own-view.ts';
 import { OwnViews, upstreamOf } from './own-views.ts';
 import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
 import { Resolutions } from './resolutions.ts';
 import type { Seat } from './seats.ts';
+import { SessionAudit } from './session-audit.ts';
+import { SessionCaches } from './session-caches.ts';
 import { SqlStatements } from './sql-statements.ts';
 import type { GatewayState, OpenSession } from './state.ts';
 import {
