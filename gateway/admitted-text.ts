@@ -43,6 +43,9 @@ export class AdmittedText implements Admitted {
   get text(): string | null {
     return this.decided.text;
   }
+  get plansAs(): object {
+    return this.decided;
+  }
   get statements(): number {
     return this.decided.statements.length;
   }

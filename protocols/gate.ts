@@ -77,6 +77,8 @@ export interface Admitted {
    * that the two witnesses contradict each other: nothing of the result may be delivered, the session ends.
    */
   plan(columns: readonly ResultColumn[], index: number): MaskPlan | null | Refused;
+  /** Admissions of the same object plan the same columns alike; none: each by itself. */
+  readonly plansAs?: object;
   /** Statement `index` ended. `error`: SQLSTATE or error number, null when it succeeded. Called once for each index that ran. */
   completed(index: number, rows: number, bytes: number, error: string | null): void;
 }

@@ -182,17 +182,13 @@ export class Results implements FrameReader {
       return null;
     }
     const formats = own === null ? portal.formats : null;
+    const by = admitted.plansAs ?? admitted;
     const last = prepared.planned;
-    if (
-      last !== null &&
-      last.admitted === admitted &&
-      last.formats === formats &&
-      last.description.equals(description)
-    ) {
+    if (last !== null && last.by === by && last.formats === formats && last.description.equals(description)) {
       return last.plan;
     }
     const plan = this.#plan(admitted, description, 0, formats);
-    prepared.planned = { admitted, description, formats, plan };
+    prepared.planned = { by, description, formats, plan };
     return plan;
   }
 

@@ -28,7 +28,8 @@ export interface Prepared {
   planned: Planned | null;
 }
 export interface Planned {
-  readonly admitted: Admitted;
+  /** The admission, or what it plans as. */
+  readonly by: object;
   readonly description: Buffer;
   readonly formats: readonly number[] | null;
   readonly plan: MaskPlan | null;
