@@ -95,6 +95,7 @@ const largeObject = /^(lo_(?!import|export)|loread$|lowrite$)/;
 export function gateOf(overloads: readonly CatalogFunction[]): Pick<FunctionUse, 'kind' | 'channel'> {
   const name = overloads.every(isShipped) ? (overloads[0]?.name ?? '') : '';
   if (maintaining.has(name)) return { kind: 'maintenance' };
+  if (/^pg_stat_reset/.test(name)) return { kind: 'admin' };
   return largeObject.test(name) ? { channel: 'large_object' } : {};
 }
 
@@ -118,7 +119,7 @@ export function trustOf(overloads: readonly CatalogFunction[]): FunctionUse['tru
   if (sqlText.has(name)) return 'sql_text';
   if (sideEffect.has(name)) return 'side_effect';
   if (safe.has(name)) return 'safe';
-  if (counter.test(name)) return 'safe';
+  if (counter.test(name) || /^pg_stat_(force_next_flush|clear_snapshot)$/.test(name)) return 'safe';
   if (overloads.every((fn) => fn.volatility === 'immutable')) return 'safe';
   if (reader.test(name)) return 'reads_data';
   return overloads.some((fn) => fn.volatility === 'volatile') ? 'side_effect' : 'reads_data';

@@ -194,3 +194,15 @@ describe('a call in the shape of a field', () => {
     assert.equal(opaque('select c.nothing from customers c').reason, 'unknown_name');
   });
 });
+
+describe('calls that a kind of statement stands for', () => {
+  it('are told with it', () => {
+    const [call] = understood("select set_config('a', $1, false)").functions;
+    assert.equal(call?.kind, undefined);
+    assert.equal(call?.trust, 'side_effect');
+    const [object] = understood('select lo_get(1)').functions;
+    assert.equal(object?.channel, 'large_object');
+    const [file] = understood("select lo_import('/etc/passwd')").functions;
+    assert.equal(file?.channel, undefined);
+  });
+});
