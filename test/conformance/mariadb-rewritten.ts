@@ -68,8 +68,7 @@ class Reader {
   }
 
   statement(): readonly Item[] {
-    const items = this.#query({ parent: null, known: new Map() });
-    return items;
+    return this.#query({ parent: null, known: new Map() });
   }
 
   #word(ahead = 0): string {
@@ -96,7 +95,7 @@ class Reader {
       if (this.#word() === 'all' || this.#word() === 'distinct') this.#at++;
       items = union(items, this.#arm(names));
     }
-    this.#toEnd(names);
+    this.#skipTo(new Set());
     return items;
   }
 
@@ -175,7 +174,7 @@ class Reader {
       this.#at++;
     }
     this.#at = behind;
-    this.#toArmEnd(names);
+    this.#skipTo(setWords);
     return items;
   }
 
@@ -235,16 +234,14 @@ class Reader {
         this.#at++;
         if (this.#opensQuery()) {
           for (const item of this.#query(names)) for (const one of item.sources) sources.add(one);
-        } else if (this.#word() === '') {
-          this.#inParentheses(names, sources);
         } else this.#inParentheses(names, sources);
         this.#expect(')');
         continue;
       }
       // a cast's and a conversion's type
-      if (piece.text === 'interval' || piece.text === 'charset' || piece.text === 'collate') {
+      if (piece.text === 'collate' || (piece.text === 'charset' && this.#word(1) !== '(')) {
         this.#at++;
-        if (piece.text !== 'interval') this.#at++;
+        this.#at++;
         continue;
       }
       this.#at++;
@@ -259,10 +256,17 @@ class Reader {
     }
   }
 
-  #opensQuery(): boolean {
-    let ahead = 0;
-    while (this.#word(ahead) === '(') ahead++;
-    return ['select', 'with', 'values'].includes(this.#word(ahead));
+  #opensQuery(ahead = 0): boolean {
+    if (this.#word(ahead) !== '(') return ['select', 'with', 'values'].includes(this.#word(ahead));
+    if (!this.#opensQuery(ahead + 1)) return false;
+    let depth = 0;
+    let behind = ahead;
+    do {
+      if (this.#word(behind) === '(') depth++;
+      else if (this.#word(behind) === ')') depth--;
+      behind++;
+    } while (depth > 0 && this.#at + behind < this.#pieces.length);
+    return [')', 'order', 'limit', ...setWords].includes(this.#word(behind));
   }
 
   #reference(names: Names, sources: Set<string>): void {
@@ -280,7 +284,8 @@ class Reader {
       if (meaning === undefined) continue;
       if ('table' in meaning) sources.add(`${meaning.table}.${column}`.toLowerCase());
       else {
-        const inside = meaning.columns.get(column);
+        // the columns of VALUES have no names
+        const inside = meaning.columns.get(column) ?? meaning.columns.get('');
         if (inside === undefined && meaning.columns.size > 0) throw new Unread(`no ${column} in ${of}`);
         for (const one of inside ?? []) sources.add(one);
       }
@@ -368,7 +373,7 @@ class Reader {
             this.#at++;
         }
         const alias = this.#pieces[this.#at]?.quoted ? this.#name() : parts.at(-1)!;
-        const common = parts.length === 1 ? this.#common1(names, parts[0]!.toLowerCase()) : undefined;
+        const common = parts.length === 1 ? this.#commonTable(names, parts[0]!.toLowerCase()) : undefined;
         if (parts.length === 1 && common === undefined) throw new Unread(`the table ${parts[0]}`);
         names.known.set(alias.toLowerCase(), common ?? { table: parts.join('.') });
         continue;
@@ -377,7 +382,7 @@ class Reader {
     }
   }
 
-  #common1(names: Names, name: string): Meaning | undefined {
+  #commonTable(names: Names, name: string): Meaning | undefined {
     for (let at: Names | null = names.parent; at !== null; at = at.parent) {
       const found = at.known.get(name);
       if (found !== undefined) return found;
@@ -431,13 +436,6 @@ class Reader {
       if (cases === 0 && words.has(word)) return;
       this.#at++;
     }
-  }
-
-  #toArmEnd(_names: Names): void {
-    this.#skipTo(setWords);
-  }
-  #toEnd(_names: Names): void {
-    this.#skipTo(new Set());
   }
 }
 
