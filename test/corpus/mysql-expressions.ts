@@ -1,5 +1,4 @@
 /** Random scalar expressions, aggregates and windows over given columns, as both MySQL and MariaDB take them. */
-import type { Product } from '../../fixtures/corpus/mysql/entry.ts';
 import type { Draw } from './mysql-draw.ts';
 
 type Template = (a: string, b: string, n: number) => string;
@@ -102,9 +101,8 @@ const aggregates: readonly Template[] = [
   (a) => `GROUP_CONCAT(${a} ORDER BY 1)`,
   (a, b) => `GROUP_CONCAT(DISTINCT ${a} ORDER BY ${b} SEPARATOR '|')`,
   (a) => `JSON_ARRAYAGG(${a})`,
+  (a, b) => `JSON_OBJECTAGG(${a}, ${b})`,
 ];
-// MariaDB 10.11 has been seen to end by a segmentation fault on JSON_OBJECTAGG in a query that is sorted.
-const mysqlAggregates: readonly Template[] = [...aggregates, (a, b) => `JSON_OBJECTAGG(${a}, ${b})`];
 const windows: readonly Template[] = [
   (a, b) => `ROW_NUMBER() OVER (PARTITION BY ${a} ORDER BY ${b})`,
   (a) => `RANK() OVER (ORDER BY ${a})`,
@@ -125,8 +123,8 @@ const filled = (draw: Draw, list: readonly Template[], columns: readonly string[
 
 export const scalarOf = (draw: Draw, columns: readonly string[]): string =>
   filled(draw, draw.pick(scalars), columns);
-export const aggregateOf = (draw: Draw, columns: readonly string[], product: Product): string =>
-  filled(draw, product === 'mysql' ? mysqlAggregates : aggregates, columns);
+export const aggregateOf = (draw: Draw, columns: readonly string[]): string =>
+  filled(draw, aggregates, columns);
 
 /** Rows that tie in a window come in an order of the server's own, so that keys go into its order. */
 export function windowOf(draw: Draw, columns: readonly string[]): string {

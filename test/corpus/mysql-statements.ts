@@ -72,7 +72,9 @@ export class StatementMaker {
     if (draw.chance(14)) return this.#common();
     if (draw.chance(12)) return this.#compound();
     const query = this.#select(0, []);
-    if (draw.chance(4)) return `(${query}) ORDER BY ${draw.pick(['1', '+1', 'LENGTH(ssn)', 'id', 'name'])}`;
+    // MariaDB 10.11 ends by a segmentation fault on a function of a column that isn't there, in this place.
+    const order = ['1', '+1', 'id', 'name', this.#product === 'mysql' ? 'LENGTH(ssn)' : 'ssn'];
+    if (draw.chance(4)) return `(${query}) ORDER BY ${draw.pick(order)}`;
     return query;
   }
 
@@ -119,7 +121,7 @@ export class StatementMaker {
     const key = draw.pick(columns);
     const items: string[] = [];
     const named: string[] = [];
-    if (grouped) items.push(key, aggregateOf(draw, columns, this.#product));
+    if (grouped) items.push(key, aggregateOf(draw, columns));
     else if (draw.chance(8) && depth < 2) items.push('*');
     else {
       for (let i = 1 + draw.below(3); i > 0; i--) {
@@ -136,7 +138,7 @@ export class StatementMaker {
       text += ` GROUP BY ${draw.pick([key, key, '1', '+1'])}`;
       if (draw.chance(10)) text += ' WITH ROLLUP';
       if (draw.chance(20))
-        text += ` HAVING ${draw.pick(['COUNT(*) > 0', `${aggregateOf(draw, columns, this.#product)} > '5'`])}`;
+        text += ` HAVING ${draw.pick(['COUNT(*) > 0', `${aggregateOf(draw, columns)} > '5'`])}`;
       return text + this.#order([key]);
     }
     if (draw.chance(4)) text += ` HAVING ${draw.pick([...(this.#plain ? [] : named), key])} IS NOT NULL`;
@@ -238,7 +240,7 @@ export class StatementMaker {
     const item = draw.chance(20)
       ? draw.pick(outer)
       : draw.chance(20)
-        ? aggregateOf(draw, columns, this.#product)
+        ? aggregateOf(draw, columns)
         : draw.pick(shown);
     return `(SELECT ${item} FROM ${from} WHERE ${draw.pick(columns)} = ${draw.pick([...outer, '1'])} LIMIT 1)`;
   }
