@@ -22,7 +22,9 @@ const secondsMax = 900;
 /** Foreign tables that the files make: each has to be placed by its own name. */
 const foreign =
   `public.ft1 public.ft2 public.fd_pt2_1 public.ft_part1 public.ft_part_1_2 public.ft_part2 public.foreign_part
-  fast_default.ft1 tststats.f foreign_schema.ft1 foreign_schema.foreign_table_1`.split(/\s+/);
+  public.ft3 public.ft_part_1_1 fast_default.ft1 tststats.f foreign_schema.ft1 foreign_schema.foreign_table_1`.split(
+    /\s+/,
+  );
 // Readable by the account that the servers run as, which a home folder may not be.
 const cache = join('/var/tmp/cordon', `postgres-${major}-source`);
 execFileSync(fileURLToPath(new URL('fetch-postgres-source.sh', import.meta.url)), [cache, String(major)], {
