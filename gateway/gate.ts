@@ -4,6 +4,7 @@ import { IdentityError } from '../identity/oidc.ts';
 import type { Principal } from '../policy/decision.ts';
 import { rolesOf } from '../policy/roles.ts';
 import type { Credentials, Gate, GateSession, SessionControl, SignInRefused } from '../protocols/gate.ts';
+import type { Database } from './config.ts';
 import { LiveSession } from './gate-session.ts';
 import type { GatewayState } from './state.ts';
 
@@ -32,9 +33,9 @@ async function signIn(
   control: SessionControl,
 ): Promise<GateSession | SignInRefused> {
   const id = randomBytes(9).toString('base64url');
+  let asked = credentials.database;
   const opened = {
     session_id: id,
-    database: credentials.database,
     protocol: credentials.protocol,
     client_address: credentials.clientAddress,
   };
@@ -46,6 +47,7 @@ async function signIn(
   ): SignInRefused => {
     const template = state.audit.template({
       ...opened,
+      database: asked,
       event: 'session.opened',
       decision: 'refuse',
       reasons:
@@ -77,17 +79,17 @@ async function signIn(
     const code = error instanceof IdentityError ? error.code : 'verification_failed';
     return refuse('sign_in', code, 'sign-in failed');
   }
-  const database = state.config.databases.get(credentials.database);
+  if (asked === '') {
+    const only = onlyDatabase(state, principal, credentials.protocol);
+    if (typeof only === 'string') return refuse('database', only, 'no database was named', principal);
+    asked = only.name;
+  }
+  const database = state.config.databases.get(asked);
   if (!database || database.protocol !== credentials.protocol) {
-    return refuse(
-      'database',
-      'unknown_database',
-      `database "${credentials.database}" does not exist here`,
-      principal,
-    );
+    return refuse('database', 'unknown_database', `database "${asked}" does not exist here`, principal);
   }
   if (rolesOf(state.policy, principal, database.name).length === 0) {
-    return refuse('database', 'no_role', `database "${credentials.database}" does not exist here`, principal);
+    return refuse('database', 'no_role', `database "${asked}" does not exist here`, principal);
   }
   const claimed =
     principal.region !== null && state.policy.regions.has(principal.region) ? principal.region : null;
@@ -107,4 +109,19 @@ async function signIn(
   const session = LiveSession.open(state, { id, principal, database, credentials, client, control, seat });
   if ('effect' in session) seat.release();
   return session;
+}
+
+/** What a client means that names no database: the only one that its roles give it. An error for the audit when none or several are;
+ *  PostgreSQL's clients always name one. */
+function onlyDatabase(
+  state: GatewayState,
+  principal: Principal,
+  protocol: Credentials['protocol'],
+): Database | 'unknown_database' | 'no_role' | 'several_databases' {
+  if (protocol !== 'mysql') return 'unknown_database';
+  const given = [...state.config.databases.values()].filter(
+    (one) => one.protocol === protocol && rolesOf(state.policy, principal, one.name).length > 0,
+  );
+  if (given.length > 1) return 'several_databases';
+  return given[0] ?? 'no_role';
 }

@@ -3,7 +3,7 @@
  * command means, and what comes of it, is decided elsewhere.
  */
 import type { Socket } from 'node:net';
-import type { Credentials, Gate, SessionControl } from '../gate.ts';
+import type { Credentials, Gate, SessionActivity, SessionControl } from '../gate.ts';
 import { type Cancellable, ownerOf, register, unregister } from './cancel.ts';
 import { isReadableCollation, relayedCapabilities } from './capabilities.ts';
 import { CommandQueue } from './command-queue.ts';
@@ -29,6 +29,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
   #database: string;
   /** A command is under way, or signing in. */
   #busy = true;
+  #commandsTaken = 0;
   #draining = false;
   #over = false;
 
@@ -42,12 +43,12 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
     this.#client.on('close', () => this.#gone());
   }
 
-  /** Signs the client in and serves it. Never rejects. */
-  open(gate: Gate): Promise<void> {
-    return this.#signIn(gate, this.#arrival.credentials);
+  /** Signs the client in and serves it; `welcomed`: it was told so before, and goes on at once. Never rejects. */
+  open(gate: Gate, welcomed = false): Promise<void> {
+    return this.#signIn(gate, this.#arrival.credentials, welcomed);
   }
 
-  async #signIn(gate: Gate, credentials: Credentials): Promise<void> {
+  async #signIn(gate: Gate, credentials: Credentials, welcomed = false): Promise<void> {
     const { capabilities, connectionId } = this.#arrival;
     const owner = ownerOf(credentials.secret, gate.ownerKey);
     try {
@@ -69,7 +70,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
       if (this.#over) return;
       this.#database = credentials.database;
       register(connectionId, owner, this);
-      this.deliver([encodePacket(encodeOk(status), (this.sequence + 1) & 0xff)]);
+      if (!welcomed) this.deliver([encodePacket(encodeOk(status), (this.sequence + 1) & 0xff)]);
       this.done();
     } catch {
       this.fatal(serverErrors.notReachable);
@@ -82,6 +83,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
       ready: () => !this.#busy && !this.#over,
       command: (next) => {
         this.#busy = true;
+        this.#commandsTaken++;
         this.sequence = next.sequence;
         this.#commands?.take(next);
       },
@@ -139,6 +141,28 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
   drain(): void {
     this.#draining = true;
     if (!this.#busy && !this.#inTransaction) this.fatal(serverErrors.shutdown, 0);
+  }
+
+  get activity(): SessionActivity {
+    if (this.#over || this.#exchange === null) return 'waiting';
+    if (this.#busy) return this.#exchange.active?.busy ? 'statement' : 'waiting';
+    return this.#inTransaction ? 'transaction' : 'idle';
+  }
+  get turns(): number {
+    // What a client sends while a statement runs does not give it more time.
+    const sent = this.#busy ? 0 : this.#client.bytesRead;
+    return this.#commandsTaken + (this.#exchange?.active?.answered ?? 0) + sent;
+  }
+
+  expire(activity: 'idle' | 'transaction' | 'statement'): void {
+    const active = this.#exchange?.active;
+    if (activity === 'idle') this.fatal(serverErrors.idle, 0);
+    else if (activity === 'transaction') this.fatal(serverErrors.idleTransaction, 0);
+    else if (active?.busy) {
+      const { turns } = this;
+      active.noteTimeout();
+      this.#exchange?.links.stop(active, () => active.busy && this.turns === turns);
+    }
   }
 
   deliver(parts: readonly Buffer[]): boolean {

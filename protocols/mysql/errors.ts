@@ -2,6 +2,7 @@
 import { ByteWriter } from '../bytes.ts';
 import type { Credentials, Refused, SignInRefused } from '../gate.ts';
 import { encodePacket } from './framing.ts';
+import { readErr } from './server-messages.ts';
 
 /** An error as an ERR_Packet carries it: the server's number, the SQLSTATE, one line of text. */
 export interface ServerError {
@@ -17,6 +18,21 @@ export const serverErrors = {
   noDatabase: { code: 1046, sqlState: '3D000', message: 'No database selected: name one when connecting' },
   unknownThread: { code: 1094, sqlState: 'HY000', message: 'Unknown thread id' },
   shutdown: { code: 1053, sqlState: '08S01', message: 'The gateway is ending this session' },
+  queryTimeout: {
+    code: 3024,
+    sqlState: 'HY000',
+    message: 'Query execution was interrupted, maximum statement execution time exceeded',
+  },
+  idle: {
+    code: 4031,
+    sqlState: 'HY000',
+    message: 'The client was disconnected because of inactivity (idle_session_timeout_ms)',
+  },
+  idleTransaction: {
+    code: 4031,
+    sqlState: 'HY000',
+    message: 'The client was disconnected because of inactivity in a transaction (idle_transaction_timeout_ms)',
+  },
   malformedCommand: { code: 1835, sqlState: 'HY000', message: 'Malformed communication packet' },
   internal: { code: 1105, sqlState: 'HY000', message: 'The gateway could not handle this statement' },
   upstreamLost: { code: 1105, sqlState: 'HY000', message: 'The connection to the database was lost' },
@@ -72,7 +88,8 @@ function unknownDatabase(database: string): ServerError {
 
 export function signInFailure(fault: SignInRefused['fault'], credentials: Credentials): ServerError {
   if (fault === 'sign_in') return accessDenied(credentials.user);
-  return fault === 'database' ? unknownDatabase(credentials.database) : serverErrors.notReachable;
+  if (fault === 'unavailable') return serverErrors.notReachable;
+  return credentials.database === '' ? serverErrors.noDatabase : unknownDatabase(credentials.database);
 }
 
 /** A refusal in one line: MySQL has no fields for detail and hint. */
@@ -85,9 +102,27 @@ export function refusal(refused: Refused): ServerError {
   };
 }
 
+/** ER_QUERY_INTERRUPTED: what a statement comes to that was ended by KILL QUERY. */
+const queryInterrupted = 1317;
+
 /** Stands in for the server's own text where that may quote values of a masked column. */
-export function neutralMessage(code: number): string {
+function neutralMessage(code: number): string {
   return `The statement failed with error ${code}; the server's text is withheld because a masked column is in play`;
+}
+
+/**
+ * What the client gets in place of the upstream's ERR_Packet; null: the packet itself.
+ * @param silent no word of the server's may reach the client
+ * @param timedOut the statement was cancelled for the time that it took
+ */
+export function otherWords(
+  code: number,
+  payload: Buffer,
+  silent: boolean,
+  timedOut: boolean,
+): ServerError | null {
+  if (timedOut && code === queryInterrupted) return serverErrors.queryTimeout;
+  return silent ? { code, sqlState: readErr(payload).sqlState, message: neutralMessage(code) } : null;
 }
 
 /** An ERR_Packet's payload. `withState` is false before the client has named its capabilities. */

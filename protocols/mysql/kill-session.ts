@@ -1,14 +1,15 @@
 /**
  * A client that named no database. It may be a client program's Ctrl-C, which signs in a second time to cancel what the first
- * connection runs: with the secret of an open session it may do that, and nothing else. Nothing here is decided, and no server is asked.
+ * connection runs: who has the secret of an open session may do that without a seat or a server of their own. Whatever else is
+ * sent, or nothing for a while, makes it a session as any other. Nothing here is decided.
  */
 import type { Socket } from 'node:net';
 import { decodeUtf8 } from '../bytes.ts';
 import type { Gate } from '../gate.ts';
-import { carryOut, isOwner, ownerOf, readKill } from './cancel.ts';
+import { carryOut, isOwner, type KillRequest, ownerOf, readKill } from './cancel.ts';
 import { serverStatus } from './capabilities.ts';
 import { command } from './client-messages.ts';
-import { type Command, CommandQueue } from './command-queue.ts';
+import { ClientSession } from './client-session.ts';
 import { encodeError, serverErrors } from './errors.ts';
 import { encodePacket } from './framing.ts';
 import { encodeOk } from './handshake.ts';
@@ -18,49 +19,130 @@ import { endGently } from './socket-ends.ts';
 /** A KILL is short, and is sent at once. */
 const commandBytesMax = 1024;
 const idleMs = 10_000;
+const headerBytes = 4;
 
-/** Serves a client without a database until it goes, or turns it away. */
-export async function serveKills(arrival: Arrival, gate: Gate): Promise<void> {
-  const { socket, rest, credentials, sequence } = arrival;
+/** Serves a client that named no database. Never rejects. */
+export async function serveWithoutDatabase(arrival: Arrival, gate: Gate): Promise<void> {
+  const { socket, credentials } = arrival;
   socket.on('error', () => socket.destroy());
   const owner = ownerOf(credentials.secret, gate.ownerKey);
-  if (!isOwner(owner) && !(await gate.ownsElsewhere(owner))) {
-    end(socket, encodeError(serverErrors.noDatabase, sequence));
-    return;
-  }
-  socket.setTimeout(idleMs, () => socket.destroy());
-  socket.on('end', () => endGently(socket));
-  let isBusy = false;
-  const queue = new CommandQueue(socket, commandBytesMax, {
-    ready: () => !isBusy,
-    command: (next) => {
-      isBusy = true;
-      void answerTo(next, owner, gate).then((answer) => {
-        if (answer === null) {
-          endGently(socket);
-          return;
-        }
-        if (socket.writable) socket.write(answer);
-        isBusy = false;
-        queue.pump();
-      });
-    },
-    failed: (error, last) => end(socket, encodeError(error, last + 1)),
-  });
-  socket.write(encodePacket(encodeOk(serverStatus.AUTOCOMMIT), sequence));
-  queue.start(rest);
+  const owns = isOwner(owner) || (await gate.ownsElsewhere(owner));
+  // Whoever went meanwhile is not heard going any more.
+  if (socket.destroyed) return;
+  if (owns) new KillSession(arrival, gate, owner).start();
+  else void new ClientSession(arrival).open(gate);
 }
 
-/** Null: the client says good-bye. Never rejects. */
-async function answerTo(next: Command, owner: string, gate: Gate): Promise<Buffer | null> {
-  const payload = next.buffer.subarray(next.start, next.end);
-  const ok = encodePacket(encodeOk(serverStatus.AUTOCOMMIT), next.sequence + 1);
-  if (payload[0] === command.QUIT) return null;
-  if (payload[0] === command.PING) return ok;
-  const kill = payload[0] === command.QUERY ? readKill(textOf(payload)) : null;
-  if (kill === null) return encodeError(serverErrors.noDatabase, next.sequence + 1);
-  const found = carryOut(kill, owner) || (await gate.killElsewhere(kill.connectionId, kill.queryOnly, owner));
-  return found ? ok : encodeError(serverErrors.unknownThread, next.sequence + 1);
+class KillSession {
+  readonly #arrival: Arrival;
+  readonly #socket: Socket;
+  readonly #gate: Gate;
+  readonly #owner: string;
+  /** What the client has sent and nobody has answered. */
+  #received: Buffer;
+  #busy = false;
+
+  constructor(arrival: Arrival, gate: Gate, owner: string) {
+    this.#arrival = arrival;
+    this.#socket = arrival.socket;
+    this.#received = arrival.rest;
+    this.#gate = gate;
+    this.#owner = owner;
+  }
+
+  start(): void {
+    const socket = this.#socket;
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('timeout', this.#onIdle);
+    socket.setTimeout(idleMs);
+    socket.write(encodePacket(encodeOk(serverStatus.AUTOCOMMIT), this.#arrival.sequence));
+    socket.resume();
+    this.#takeAll();
+  }
+
+  #onData = (chunk: Buffer): void => {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#takeAll();
+  };
+  #onEnd = (): void => endGently(this.#socket);
+  #onIdle = (): void => {
+    if (!this.#busy) this.#handOver(false);
+  };
+
+  #takeAll(): void {
+    while (!this.#busy && this.#received.length > headerBytes) {
+      const received = this.#received;
+      const length = received.readUIntLE(0, 3);
+      const end = headerBytes + length;
+      if (!isOwn(received, length)) {
+        this.#handOver(true);
+        return;
+      }
+      if (received.length < end) return;
+      const payload = received.subarray(headerBytes, end);
+      const kill = payload[0] === command.QUERY ? readKill(textOf(payload)) : null;
+      if (payload[0] === command.QUERY && kill === null) {
+        this.#handOver(true);
+        return;
+      }
+      this.#received = received.subarray(end);
+      if (payload[0] === command.QUIT) {
+        this.#release();
+        endGently(this.#socket);
+        return;
+      }
+      if (kill === null) this.#answer(true);
+      else this.#kill(kill);
+    }
+  }
+
+  #kill(kill: KillRequest): void {
+    if (carryOut(kill, this.#owner)) {
+      this.#answer(true);
+      return;
+    }
+    this.#busy = true;
+    this.#socket.pause();
+    void this.#gate.killElsewhere(kill.connectionId, kill.queryOnly, this.#owner).then((found) => {
+      this.#busy = false;
+      if (this.#socket.destroyed) return;
+      this.#answer(found);
+      this.#socket.resume();
+      this.#takeAll();
+    });
+  }
+
+  #answer(found: boolean): void {
+    if (!this.#socket.writable) return;
+    const ok = encodePacket(encodeOk(serverStatus.AUTOCOMMIT), 1);
+    this.#socket.write(found ? ok : encodeError(serverErrors.unknownThread, 1));
+  }
+
+  /** Its sign-in was answered here; the one that counts is still to come. `asked`: a command waits for its end. */
+  #handOver(asked: boolean): void {
+    this.#release();
+    if (this.#socket.destroyed) return;
+    const arrival = { ...this.#arrival, rest: this.#received, sequence: asked ? 1 : 0 };
+    void new ClientSession(arrival).open(this.#gate, true);
+  }
+
+  /** Lets go of the socket, paused. */
+  #release(): void {
+    const socket = this.#socket;
+    socket.pause();
+    socket.setTimeout(0);
+    socket.off('data', this.#onData);
+    socket.off('end', this.#onEnd);
+    socket.off('timeout', this.#onIdle);
+  }
+}
+
+/** False for a packet whose first bytes say that it is neither KILL nor PING nor QUIT. */
+function isOwn(received: Buffer, length: number): boolean {
+  if (length === 0 || length > commandBytesMax || received[3] !== 0) return false;
+  const code = received[headerBytes];
+  return code === command.QUERY || code === command.PING || code === command.QUIT;
 }
 
 function textOf(payload: Buffer): string {
@@ -69,9 +151,4 @@ function textOf(payload: Buffer): string {
   } catch {
     return '';
   }
-}
-
-function end(socket: Socket, farewell: Buffer): void {
-  socket.write(farewell);
-  endGently(socket);
 }

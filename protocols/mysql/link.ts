@@ -81,6 +81,15 @@ export class Link {
   get busy(): boolean {
     return this.#relay.busy;
   }
+  /** Counts the results, errors too, that have ended. */
+  get answered(): number {
+    return this.#relay.answered;
+  }
+
+  /** The running statement is about to be cancelled for the time that it takes: its error is to say so. */
+  noteTimeout(): void {
+    this.#relay.timedOut = true;
+  }
   get inTransaction(): boolean {
     return (this.status & serverStatus.IN_TRANS) !== 0;
   }

@@ -138,9 +138,9 @@ export class Links {
     for (const link of this.#byName.values()) link.resume();
   }
 
-  /** Stops the statement that runs on the link, at the server. */
-  stop(link: Link): void {
-    killQuery(link.target, link.connectionId, connectTimeoutMs).catch(() => {});
+  /** Stops the statement that runs on the link, at the server; if `wanted` says so when the server listens. */
+  stop(link: Link, wanted?: () => boolean): void {
+    killQuery(link.target, link.connectionId, connectTimeoutMs, wanted).catch(() => {});
   }
 
   /** Ends all; a statement that is running is stopped at the server. */

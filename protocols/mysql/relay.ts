@@ -8,7 +8,7 @@ import type { Admitted } from '../gate.ts';
 import { serverStatus } from './capabilities.ts';
 import { ClientStream } from './client-stream.ts';
 import { Cursor } from './cursors.ts';
-import { encodeErrorPayload, neutralMessage } from './errors.ts';
+import { encodeErrorPayload, otherWords } from './errors.ts';
 import { matchesWildcard, withoutDefault } from './field-list.ts';
 import { PacketFramer, type PacketSink, physicalPackets } from './framing.ts';
 import { MaskedRows } from './masked-rows.ts';
@@ -20,7 +20,6 @@ import {
   readColumn,
   readColumnCount,
   readEofStatus,
-  readErr,
   readErrCode,
   readOk,
   readPrepareOk,
@@ -43,6 +42,10 @@ const internalRowsMax = 4096;
 export class Relay implements PacketSink {
   /** Set when a request has ended; the owner takes it and sets it back to null. */
   finished: Finished | null = null;
+  /** Counts the results, errors too, that have ended. */
+  answered = 0;
+  /** The result under way was cancelled for the time that it took. */
+  timedOut = false;
   readonly #framer: PacketFramer;
   readonly #ends: ResultEnds;
   readonly #stream = new ClientStream();
@@ -102,6 +105,7 @@ export class Relay implements PacketSink {
     if (this.#state !== 'idle') throw new Error('a request is already under way');
     this.#request = request;
     this.#state = 'first';
+    this.timedOut = false;
     this.#framer.sequence = lastSent;
     this.#stream.begin(lastSent, lastReceived, request.kind === 'internal');
     this.#index = 0;
@@ -377,6 +381,8 @@ export class Relay implements PacketSink {
   ): void {
     const more = (status & serverStatus.MORE_RESULTS_EXISTS) !== 0;
     const request = this.#request;
+    this.answered++;
+    this.timedOut = false;
     if (more && request.kind !== 'query' && request.kind !== 'execute') {
       throw new ProtocolError('more results than were asked for');
     }
@@ -416,11 +422,10 @@ export class Relay implements PacketSink {
     // Metadata may be waiting in front of an error that comes in place of its end.
     this.#stream.release(sequence);
     const settles = 'settles' in request && request.settles;
-    if (this.#silent) {
-      const { sqlState } = readErr(payload);
-      const neutral = { code, sqlState, message: neutralMessage(code) };
-      this.#stream.push(encodeErrorPayload(neutral), sequence, settles);
-    } else this.#stream.emit(buffer, start, end, sequence, settles);
+    this.answered++;
+    const other = otherWords(code, payload, this.#silent, this.timedOut);
+    if (other !== null) this.#stream.push(encodeErrorPayload(other), sequence, settles);
+    else this.#stream.emit(buffer, start, end, sequence, settles);
     completeFailed(request, this.#index, this.#resultRows, this.#resultBytes, String(code));
     this.#finish(code, null, this.#stream.takeHeld());
   }

@@ -4,7 +4,7 @@ import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import type { Gate, ListenerSettings } from '../gate.ts';
 import { ClientSession } from './client-session.ts';
 import { Disconnected } from './dialogue.ts';
-import { serveKills } from './kill-session.ts';
+import { serveWithoutDatabase } from './kill-session.ts';
 import { receiveClient } from './sign-in.ts';
 
 /**
@@ -27,7 +27,7 @@ export function serveMysql(
     )
     .then(
       (arrival) => {
-        if (arrival.credentials.database === '') void serveKills(arrival, gate);
+        if (arrival.credentials.database === '') void serveWithoutDatabase(arrival, gate);
         else new ClientSession(arrival).open(gate);
       },
       () => {},

@@ -87,19 +87,22 @@ export async function connectUpstream(
   }
 }
 
-/** Ends what a connection of ours is doing, by way of another one. */
+/** Ends what a connection of ours is doing, by way of another one, if that is still `wanted` when it can be said. */
 export async function killQuery(
   target: UpstreamTarget,
   connectionId: number,
   timeoutMs: number,
+  wanted: () => boolean = () => true,
 ): Promise<void> {
   const side = await connectUpstream(target, 0, timeoutMs);
   const dialogue = new Dialogue(side.socket, handshakeBytesMax);
   const timer = setTimeout(() => dialogue.fail(new UpstreamRefused('no answer in time')), timeoutMs);
   try {
     side.socket.resume();
-    dialogue.send(textCommand(command.QUERY, `KILL QUERY ${connectionId}`), 0);
-    await dialogue.next();
+    if (wanted()) {
+      dialogue.send(textCommand(command.QUERY, `KILL QUERY ${connectionId}`), 0);
+      await dialogue.next();
+    }
     dialogue.send(Buffer.from([command.QUIT]), 0);
   } finally {
     clearTimeout(timer);
