@@ -11,6 +11,7 @@ import { createGate } from './gate.ts';
 import { greetingVersion } from './greeting-version.ts';
 import type { Listening } from './running.ts';
 import type { GatewayState } from './state.ts';
+import { TimeLimits } from './time-limits.ts';
 
 export interface Server {
   readonly listening: readonly Listening[];
@@ -60,6 +61,10 @@ export async function startServer(state: GatewayState): Promise<Server> {
     throw error;
   }
 
+  const timeLimits = new TimeLimits(config.limits, state.sessions, () => performance.now());
+  const sweep =
+    timeLimits.intervalMs === null ? undefined : setInterval(() => timeLimits.sweep(), timeLimits.intervalMs);
+  sweep?.unref();
   const refresh = setInterval(
     () => {
       if (state.sessions.size > 0) {
@@ -93,6 +98,7 @@ export async function startServer(state: GatewayState): Promise<Server> {
       }, config.limits.drain_timeout_ms);
       timer.unref();
       await Promise.all(closed);
+      clearInterval(sweep);
       clearTimeout(timer);
     },
   };

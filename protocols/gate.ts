@@ -169,8 +169,20 @@ export interface Gate {
   cancelElsewhere(processId: number, key: Buffer): void;
 }
 
+/** What a session is at. `waiting`: for the gateway itself (a decision, an upstream, the session's state); `transaction`: one is
+ *  open and the client has asked nothing; `statement`: the upstream works for the client. */
+export type SessionActivity = 'waiting' | 'idle' | 'transaction' | 'statement';
+
 /** What the gateway may do to a running session. */
 export interface SessionControl {
+  readonly activity: SessionActivity;
+  /** Another number when the activity is not the same one as before: a new statement, a sign of life between statements. */
+  readonly turns: number;
+  /**
+   * A time limit on the present activity has passed. A session that idles ends with the protocol's own error for that (57P05,
+   * 25P03; 4031); a statement is cancelled at the upstream, and the client hears why (57014; 3024).
+   */
+  expire(activity: 'idle' | 'transaction' | 'statement'): void;
   /** Ends it with the protocol's administrator-shutdown error (57P01 / 1053). */
   kill(reason: string): void;
   /** Drain: end as soon as no statement and no transaction is open. */

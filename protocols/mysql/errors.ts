@@ -31,7 +31,8 @@ export const serverErrors = {
   idleTransaction: {
     code: 4031,
     sqlState: 'HY000',
-    message: 'The client was disconnected because of inactivity in a transaction (idle_transaction_timeout_ms)',
+    message:
+      'The client was disconnected because of inactivity in a transaction (idle_transaction_timeout_ms)',
   },
   malformedCommand: { code: 1835, sqlState: 'HY000', message: 'Malformed communication packet' },
   internal: { code: 1105, sqlState: 'HY000', message: 'The gateway could not handle this statement' },

@@ -47,6 +47,15 @@ export function serverRefusal(sqlState: string, message: string, hint = ''): Ref
   return { effect: 'refuse', sqlState, message, detail: '', hint, position: null };
 }
 
+/** What a statement comes to that was cancelled for its time. */
+export const statementTimeout = serverRefusal('57014', 'canceling statement due to statement timeout');
+
+/** The last words to a session that idled, with or without an open transaction. */
+export const idleEnds = {
+  idle: { sqlState: '57P05', message: 'terminating connection due to idle-session timeout' },
+  transaction: { sqlState: '25P03', message: 'terminating connection due to idle-in-transaction timeout' },
+} as const;
+
 /** Names of objects, never values: severity, code, schema, table, column, data type, constraint, position. */
 const harmless = new Set(['S', 'V', 'C', 's', 't', 'c', 'd', 'n', 'P']);
 

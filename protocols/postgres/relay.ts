@@ -3,7 +3,7 @@
  * what the client may see out. Every text and every execution passes the gate here. A state machine: no socket, no
  * clock, no randomness.
  */
-import type { Admission, GateSession, Refused, UpstreamName } from '../gate.ts';
+import type { Admission, GateSession, Refused, SessionActivity, UpstreamName } from '../gate.ts';
 import { clientType, flush } from './client-messages.ts';
 import { ClientRequests } from './client-requests.ts';
 import { breach, encodeFatal, endOf, serverRefusal } from './errors.ts';
@@ -114,6 +114,13 @@ export class Relay implements ResultEvents, Flow {
     this.#ended = true;
     this.#abort.abort();
     this.#results.abort(sqlState);
+  }
+
+  get activity(): SessionActivity {
+    const { head } = this.queue;
+    if (head !== null) return head.kind === 'state' ? 'waiting' : 'statement';
+    if (this.#blocked !== '') return 'waiting';
+    return this.#status === status.idle && !this.#groupOpen ? 'idle' : 'transaction';
   }
 
   /** Bytes of the client that wait for their turn. */

@@ -66,6 +66,11 @@ export class Request {
 }
 
 export class RequestQueue {
+  /** Counts what has been answered: requests, and the statements of a Query. */
+  answered = 0;
+  /** What runs was cancelled for the time that it took. The server holds answers back up to the end of a pipeline or text, so that
+   *  nothing tells which statement of it that was. */
+  timedOut = false;
   #items: Request[] = [];
   #head = 0;
 
@@ -81,6 +86,7 @@ export class RequestQueue {
   }
 
   shift(): void {
+    this.answered++;
     this.#head++;
     if (this.#head === this.#items.length) {
       this.#items.length = 0;

@@ -6,7 +6,14 @@ import type { MaskPlan } from '../../masking/masker.ts';
 import type { Admitted, Refused } from '../gate.ts';
 import { noteTag } from './command-tags.ts';
 import { beginCopy, copyData, copyIsOver, endCopy } from './copies.ts';
-import { breach, encodeFatalRefusal, encodeRefusal, SessionEnd, withholdValues } from './errors.ts';
+import {
+  breach,
+  encodeFatalRefusal,
+  encodeRefusal,
+  SessionEnd,
+  statementTimeout,
+  withholdValues,
+} from './errors.ts';
 import { headerBytes } from './framing.ts';
 import type { Request, RequestQueue } from './requests.ts';
 import {
@@ -282,6 +289,7 @@ export class Results implements FrameReader {
     if (head.kind === 'execute') this.#next();
     else {
       this.passing = null;
+      this.#queue.answered++;
       head.index++;
       head.rows = 0;
       head.bytes = 0;
@@ -304,6 +312,7 @@ export class Results implements FrameReader {
       throw breach('accepted a text that stood for a refused statement');
     }
     this.#next();
+    this.#queue.timedOut = false;
     if (head.kind === 'state') this.#events.state(head.answers!.slice(0, -1));
     if (statusByte === status.idle) {
       this.#watchedTransaction = false;
@@ -329,7 +338,9 @@ export class Results implements FrameReader {
     if (head === null) throw breach('sent an error that answers no request');
     if (head.kind === 'state') throw new SessionEnd('08006', 'the session state could not be read');
     this.#events.settings.undone();
-    const relayed = head.refused !== null ? encodeRefusal(head.refused) : shown();
+    const timedOut = this.#queue.timedOut && sqlState === '57014';
+    const refused = head.refused ?? (timedOut ? statementTimeout : null);
+    const relayed = refused !== null ? encodeRefusal(refused) : shown();
     if (head.kind === 'sync') return relayed;
     if (head.kind === 'query') {
       if (head.failed) throw breach('failed a statement twice');

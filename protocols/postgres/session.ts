@@ -4,10 +4,18 @@
  */
 import type net from 'node:net';
 import { ProtocolError } from '../bytes.ts';
-import type { Gate, GateSession, ListenerSettings, SignInRefused, UpstreamName } from '../gate.ts';
+import type {
+  Gate,
+  GateSession,
+  ListenerSettings,
+  SessionActivity,
+  SessionControl,
+  SignInRefused,
+  UpstreamName,
+} from '../gate.ts';
 import { CancelKeys } from './cancel.ts';
 import { terminate } from './client-messages.ts';
-import { encodeFatal, SessionEnd } from './errors.ts';
+import { encodeFatal, idleEnds, SessionEnd } from './errors.ts';
 import type { RelayEnds } from './flow.ts';
 import { type FrameSource, runQuery } from './frame-source.ts';
 import { type Greeted, Greeting } from './greeting.ts';
@@ -45,7 +53,7 @@ interface Opened {
   settings: number;
 }
 
-class Session implements RelayEnds {
+class Session implements RelayEnds, SessionControl {
   #client: net.Socket;
   readonly #gate: Gate;
   readonly #settings: ListenerSettings;
@@ -109,17 +117,7 @@ class Session implements RelayEnds {
         tls: greeted.secure,
         applicationName: parameters.applicationName,
       },
-      {
-        kill: (reason) => {
-          const message = `terminating connection due to administrator command: ${reason}`;
-          this.#relay?.close('57P01');
-          this.end(encodeFatal('57P01', message));
-        },
-        drain: () => {
-          if (this.#relay !== null) this.#relay.drain();
-          else this.end(encodeFatal('57P01', 'terminating connection: the gateway is shutting down'));
-        },
-      },
+      this,
     );
     if ('effect' in answer) throw signInFault(answer, parameters.user, parameters.database);
     this.#gateSession = answer;
@@ -266,6 +264,45 @@ class Session implements RelayEnds {
       setTimeout(() => client.destroy(), 2000).unref();
     }
     this.#over('57P01');
+  }
+
+  kill(reason: string): void {
+    this.#relay?.close('57P01');
+    this.end(encodeFatal('57P01', `terminating connection due to administrator command: ${reason}`));
+  }
+
+  drain(): void {
+    if (this.#relay !== null) this.#relay.drain();
+    else this.end(encodeFatal('57P01', 'terminating connection: the gateway is shutting down'));
+  }
+
+  get activity(): SessionActivity {
+    return this.#relay?.activity ?? 'waiting';
+  }
+  get turns(): number {
+    const relay = this.#relay;
+    if (relay === null) return 0;
+    // What a client sends while a statement runs does not give it more time.
+    return relay.queue.answered + (relay.busy ? 0 : this.#client.bytesRead);
+  }
+
+  expire(activity: 'idle' | 'transaction' | 'statement'): void {
+    if (activity === 'statement') {
+      this.#cancelForTime();
+      return;
+    }
+    const { sqlState, message } = idleEnds[activity];
+    this.#relay?.close(sqlState);
+    this.end(encodeFatal(sqlState, message));
+  }
+
+  #cancelForTime(): void {
+    const queue = this.#relay?.queue;
+    const connection = this.#current;
+    if (queue === undefined || connection === null) return;
+    const { answered } = queue;
+    queue.timedOut = true;
+    void cancelUpstream(connection, () => queue.length > 0 && queue.answered === answered);
   }
 
   #cancel(): void {

@@ -61,11 +61,15 @@ export async function connectUpstream(
 }
 
 /** Asks the server to cancel what `connection` runs, over a connection of its own. Failing is silent. */
-export async function cancelUpstream(connection: UpstreamConnection): Promise<void> {
+export async function cancelUpstream(
+  connection: UpstreamConnection,
+  wanted: () => boolean = () => true,
+): Promise<void> {
   const attempt = new Attempt(connection.target);
   try {
     const socket = await attempt.open();
     socket.on('error', () => {});
+    if (!wanted()) return;
     socket.end(encodeCancelRequest(connection.processId, connection.key));
     await new Promise<void>((resolve) => socket.once('close', () => resolve()).resume());
   } catch {
