@@ -28,6 +28,8 @@ export interface RunningAuditLog extends AuditLog {
   head(): Promise<Head>;
   /** Journal bytes of this process that are not in the store yet. */
   lag(): number;
+  /** As in StreamLog. */
+  takes(): boolean;
   /** Where the store stands in a stream. */
   position(stream: number): JournalPosition;
   /** Hands on each report of the ingest, for the logs of other processes. */
@@ -48,6 +50,10 @@ export async function openAuditLog(
 
 /** A worker's log: one stream of a directory that another process owns and ingests. */
 export interface WorkerAuditLog extends AuditLog {
+  /** As in StreamLog. */
+  lag(): number;
+  /** As in StreamLog. */
+  takes(): boolean;
   /** To be told how far the store has come in this stream. */
   followed(position: JournalPosition, isIdle: boolean): void;
 }
@@ -132,6 +138,7 @@ function start(directory: string, options: AuditLogOptions, owner: Ownership): R
     defer: log.defer,
     settle: log.settle,
     lag: log.lag,
+    takes: log.takes,
     position,
     subscribe: running.subscribe,
     ingest,

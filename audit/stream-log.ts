@@ -25,6 +25,8 @@ export interface StreamLogOptions extends Partial<WriterSettings> {
 export interface StreamLog extends AuditLog {
   /** Journal bytes that are not in the store yet. */
   lag(): number;
+  /** An `append` would be tried: nothing that was to be written is stuck, and the store is not too far behind. */
+  takes(): boolean;
   /** The store has come so far in this stream. `isIdle`: the ingest sleeps until it is woken. */
   followed(position: JournalPosition, isIdle: boolean): void;
   /** Writes what is deferred and lets go of the stream; nothing is taken from then on. */
@@ -164,6 +166,7 @@ export function openStreamLog(
     },
     settle,
     lag,
+    takes: () => !isClosed && !isStuck && lag() <= journalBytesMax,
     followed(next, isIdle) {
       position = next;
       for (const [number, size] of unread) {

@@ -1,6 +1,7 @@
 /** `cordon serve`: runs the gateway until SIGTERM or SIGINT; SIGHUP reloads. */
 import type { Command } from 'commander';
 import { startControl } from '../gateway/control.ts';
+import { startEndpoints } from '../gateway/metrics/endpoints.ts';
 import { runInOneProcess } from '../gateway/one-process.ts';
 import { runWorkers } from '../gateway/workers/supervisor.ts';
 import { formatSourceError } from '../policy/source.ts';
@@ -24,7 +25,15 @@ export function addServe(program: Command): void {
         await gateway.drain();
         throw failed(error);
       });
-      for (const listener of gateway.listening) {
+      const endpoints =
+        config.metrics &&
+        (await startEndpoints(config.metrics, gateway).catch(async (error) => {
+          control.close();
+          await gateway.drain();
+          throw failed(error);
+        }));
+      const listening = [...(endpoints ? [{ protocol: 'metrics', ...endpoints }] : []), ...gateway.listening];
+      for (const listener of listening) {
         const host = listener.host.includes(':') ? `[${listener.host}]` : listener.host;
         process.stdout.write(`cordon: listening ${listener.protocol} ${host}:${listener.port}\n`);
       }
@@ -41,6 +50,7 @@ export function addServe(program: Command): void {
         process.stderr.write('cordon: draining\n');
         void gateway.drain().then(() => {
           control.close();
+          endpoints?.close();
           process.exit(0);
         });
       };

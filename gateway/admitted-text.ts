@@ -86,7 +86,7 @@ export class AdmittedText implements Admitted {
       catalog: decided.catalog,
       key: this.#session.state.maskKey,
     });
-    if (plan === null || !('contradiction' in plan)) return plan;
+    if (plan === null || !('contradiction' in plan)) return this.#planned(plan, index);
     return this.#contradicted(plan.contradiction, index);
   }
 
@@ -107,8 +107,14 @@ export class AdmittedText implements Admitted {
     const { copy: layout, outputs } = statement;
     const key = this.#session.state.maskKey;
     const plan = planCopy({ layout, outputs, formats, masks, catalog, key });
-    return plan !== null && 'contradiction' in plan ? this.#contradicted(plan.contradiction, index) : plan;
+    if (plan !== null && 'contradiction' in plan) return this.#contradicted(plan.contradiction, index);
+    return this.#planned(plan, index);
   };
+
+  #planned<P>(plan: P | null, index: number): P | null {
+    if (plan !== null) this.#session.templatesFor(this.decided).masked[index] = true;
+    return plan;
+  }
 
   #contradicted(contradiction: string, index: number): Refused {
     return refusedBy(
@@ -124,10 +130,16 @@ export class AdmittedText implements Admitted {
   completed(index: number, rows: number, bytes: number, error: string | null): void {
     const { state } = this.#session;
     if (error === null) this.#session.succeeded(this, index);
-    const template = this.#session.templatesFor(this.decided).completed[index];
+    const { meters } = this.#session;
+    const templates = this.#session.templatesFor(this.decided);
+    meters.rows.value += rows;
+    meters.bytes.value += bytes;
+    if (templates.masked[index]) meters.rowsMasked.value += rows;
+    const template = templates.completed[index];
     if (!template) return;
     const now = state.now();
     const duration = Math.max(0, Math.round((now - this.#startedAt) * 1000));
+    meters.statementSeconds.observe(duration / 1e6);
     const statement_id = this.#session.statementId(this.#firstId + index);
     state.audit.defer(
       template,

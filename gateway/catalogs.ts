@@ -61,6 +61,12 @@ export class Catalogs {
     return this.#slots.get(upstream.name)?.catalog ?? undefined;
   }
 
+  /** How long ago the newest snapshot was read, in milliseconds; null: never. */
+  ageMs(upstream: Upstream): number | null {
+    const slot = this.#slots.get(upstream.name);
+    return slot?.catalog ? Math.max(0, this.#now() - slot.readAt) : null;
+  }
+
   /** Resolves when a snapshot not older than this call's start, or a current one, is there. Rejects when the upstream can't be read. */
   async ensure(upstream: Upstream): Promise<Catalog> {
     const found = this.current(upstream);

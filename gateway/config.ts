@@ -18,11 +18,15 @@ const secret = z.union([
   z.strictObject({ file: z.string().min(1) }),
 ]);
 
+const network = z.union([z.cidrv4(), z.cidrv6()]);
+
 const listener = z.strictObject({
   address: hostAndPort,
   tls: z.strictObject({ cert: z.string(), key: z.string() }).optional(),
   /** `loopback`: a client on this machine may send its token without TLS. */
   allow_cleartext: z.enum(['loopback', 'never']).default('never'),
+  /** Connections from these networks begin with a PROXY header (version 1 or 2) and are whoever it says; nobody else may send one. */
+  proxy_protocol: z.strictObject({ from: z.array(network).min(1) }).optional(),
 });
 
 const upstream = z.strictObject({
@@ -82,7 +86,7 @@ const configSchema = z.strictObject({
   databases: z.record(name, z.strictObject({ upstreams: z.array(name).min(1) })),
   identity: z.strictObject({
     oidc: z.array(oidc).min(1),
-    networks: z.record(region, z.array(z.union([z.cidrv4(), z.cidrv6()]))).default({}),
+    networks: z.record(region, z.array(network)).default({}),
   }),
   audit: z
     .strictObject({
@@ -100,6 +104,8 @@ const configSchema = z.strictObject({
       keep_days: z.int().min(1).default(90),
     })
     .optional(),
+  /** The operator's HTTP listener: numbers and health, without a sign-in. None when missing. */
+  metrics: z.strictObject({ address: hostAndPort }).optional(),
   limits: limitsSchema.default(() => limitsSchema.parse({})),
   policy: z.string().default('./policy.yaml'),
 });
@@ -118,6 +124,8 @@ export interface Listener {
   /** PEM file paths, read again at each reload. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly allowCleartextLoopback: boolean;
+  /** Networks of the proxies that say by a PROXY header whose a connection is. */
+  readonly proxies: readonly string[];
 }
 export interface Database {
   readonly name: string;
@@ -139,6 +147,7 @@ export interface Config {
   readonly networks: Readonly<Record<string, readonly string[]>>;
   readonly audit: File['audit'];
   readonly limits: File['limits'];
+  readonly metrics: { readonly host: string; readonly port: number } | null;
   /** Where the file names regions: the policy has to know them all. */
   readonly regionMentions: readonly {
     readonly region: string;
@@ -256,6 +265,7 @@ export function loadConfig(file: string, secrets: 'read' | 'skip'): LoadedConfig
       ...splitAddress(entry.address),
       tls: entry.tls ? { cert: near(entry.tls.cert), key: near(entry.tls.key) } : null,
       allowCleartextLoopback: entry.allow_cleartext === 'loopback',
+      proxies: entry.proxy_protocol?.from ?? [],
     });
   }
   return {
@@ -276,6 +286,7 @@ export function loadConfig(file: string, secrets: 'read' | 'skip'): LoadedConfig
       networks: value.identity.networks,
       audit: value.audit,
       limits: value.limits,
+      metrics: value.metrics ? splitAddress(value.metrics.address) : null,
       regionMentions: [
         { region: value.gateway.region, ...read.positionOf(['gateway', 'region']) },
         ...[...upstreams.values()].map((one) => ({

@@ -15,6 +15,7 @@ import { AdmittedText } from './admitted-text.ts';
 import type { Database } from './config.ts';
 import type { Asker, DecidedText } from './decide-text.ts';
 import { catalogToRead, catalogUnreadable, driftIn, snapshotTooOld } from './drift.ts';
+import type { ProtocolMeters } from './metrics/meters.ts';
 import { namesTemporary, type OwnView, readsTemporary } from './own-view.ts';
 import { OwnViews, upstreamOf } from './own-views.ts';
 import { auditUnavailable, becauseOf, refusedBy, sessionDrift } from './refusals.ts';
@@ -49,6 +50,7 @@ export class LiveSession implements GateSession {
   readonly home: string;
   readonly limits;
   readonly state: GatewayState;
+  readonly meters: ProtocolMeters;
   readonly #opening: Opening;
   readonly #open: OpenSession;
   readonly #audit: SessionAudit;
@@ -84,6 +86,7 @@ export class LiveSession implements GateSession {
     this.state = state;
     this.#opening = opening;
     this.id = opening.id;
+    this.meters = state.meters[opening.database.protocol];
     // One of a database's upstreams always exists: the configuration is refused otherwise.
     this.home = opening.database.upstreams[0]!.name;
     this.#views = new OwnViews(opening.database, this.home, state.catalogs, state.now);
@@ -148,13 +151,27 @@ export class LiveSession implements GateSession {
   }
 
   admit(text: string, _phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
+    const { addedLatency } = this.meters;
+    if (!addedLatency.isDue()) return this.#admit(text, signal);
+    const started = performance.now();
+    return addedLatency.timed(started, this.#admit(text, signal));
+  }
+
+  readmit(prepared: AdmittedText, signal: AbortSignal, bound = false): Admission | Promise<Admission> {
+    const { addedLatency } = this.meters;
+    if (!addedLatency.isDue()) return this.#readmit(prepared, signal, bound);
+    const started = performance.now();
+    return addedLatency.timed(started, this.#readmit(prepared, signal, bound));
+  }
+
+  #admit(text: string, signal: AbortSignal): Admission | Promise<Admission> {
     const unready = this.#unready(text);
     if (unready) return unready;
     const decided = this.#decide(text);
     return decided ? this.#admitDecided(decided, text) : this.#admitAfterReading(text, signal);
   }
 
-  readmit(prepared: AdmittedText, signal: AbortSignal, bound = false): Admission | Promise<Admission> {
+  #readmit(prepared: AdmittedText, signal: AbortSignal, bound: boolean): Admission | Promise<Admission> {
     const unready = this.#unready(prepared.original);
     if (unready) return unready;
     const again = this.#decide(prepared.original);
@@ -209,6 +226,7 @@ export class LiveSession implements GateSession {
         this.#audit.common(),
         this.#opening.principal.groups,
         decided,
+        this.meters,
       );
       this.#templates.set(decided, templates);
     }
@@ -350,8 +368,11 @@ export class LiveSession implements GateSession {
       }
     } catch (error) {
       if (!(error instanceof AuditUnavailable)) throw error;
+      state.meters.auditUnavailable.value++;
+      this.#countRefused(auditUnavailable);
       return refusedBy(auditUnavailable, null, this.statementId(firstId));
     }
+    for (let i = 0; i < templates.counts.length; i++) templates.counts[i]!.value++;
     if (!decided.allowed) {
       const at = decided.decisions.findIndex((decision) => decision.effect !== 'allow');
       return refusedBy(
@@ -416,6 +437,11 @@ export class LiveSession implements GateSession {
   #refuseUnanalyzed(because: Because, shape: string): Refused {
     const id = this.statementId(this.#nextStatement++);
     this.#audit.refused(because, shape, id);
+    this.#countRefused(because);
     return refusedBy(because, null, id);
+  }
+
+  #countRefused({ reasons }: Because): void {
+    this.meters.statements('refuse', reasons[0] ?? 'opaque_statement').value++;
   }
 }

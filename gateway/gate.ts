@@ -64,6 +64,7 @@ async function signIn(
       error,
     });
     state.audit.defer(template, state.now(), {});
+    state.meters.signIn(error);
     return { effect: 'refuse', fault, message };
   };
 
@@ -107,7 +108,11 @@ async function signIn(
   const seat = await state.seats.take(`${principal.issuer}\n${principal.subject}`);
   if (typeof seat === 'string') return refuse('unavailable', seat, 'too many sessions', principal);
   const session = LiveSession.open(state, { id, principal, database, credentials, client, control, seat });
-  if ('effect' in session) seat.release();
+  if ('effect' in session) {
+    seat.release();
+    state.meters.signIn('audit_unavailable');
+    state.meters.auditUnavailable.value++;
+  } else state.meters.signIn('ok');
   return session;
 }
 

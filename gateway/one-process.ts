@@ -1,6 +1,9 @@
 /** The gateway in one process: serves clients, keeps the audit store, answers for itself. */
 import type { Config } from './config.ts';
 import { gatewayStatus, processStatus, sessionRows } from './inspect.ts';
+import { GatewayHealth } from './metrics/gateway-health.ts';
+import { processReport } from './metrics/process-numbers.ts';
+import { UpstreamHealth } from './metrics/upstream-health.ts';
 import { openOwnAudit, openState, prepareDataDir } from './open.ts';
 import { noPeers } from './peers.ts';
 import { journalPolicy } from './policy-loaded.ts';
@@ -20,6 +23,18 @@ export async function runInOneProcess(config: Config, first: PolicyText): Promis
     const state = await openState(config, first.policy, { audit, seats, peers: noPeers() });
     const server = await startServer(state);
     journalPolicy(audit, first.policy.version, config.region, state.now());
+    const health = new GatewayHealth({
+      config,
+      upstreams: new UpstreamHealth(
+        config.upstreams.values(),
+        (upstream) => state.catalogs.ensure(upstream),
+        limits.catalog_timeout_ms,
+      ),
+      isDraining: () => state.draining,
+      policyVersion: () => state.policy.version,
+      reports: async () => [processReport(state, audit)],
+      others: () => new Map(),
+    });
     return {
       listening: server.listening,
       status: async () =>
@@ -40,6 +55,8 @@ export async function runInOneProcess(config: Config, first: PolicyText): Promis
         ready.commit();
         return { ok: true, version: read.policy.version };
       },
+      metrics: () => health.metrics(),
+      unreadiness: () => health.unreadiness(),
       settle: () => audit.settle(),
       drain: async () => {
         await server.drain();

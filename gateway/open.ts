@@ -16,6 +16,7 @@ import { BoundedCache } from './bounded-cache.ts';
 import { Catalogs } from './catalogs.ts';
 import type { Config, Upstream } from './config.ts';
 import { TextDecider } from './decide-text.ts';
+import { Meters } from './metrics/meters.ts';
 import type { Peers } from './peers.ts';
 import type { Seats } from './seats.ts';
 import type { GatewayState } from './state.ts';
@@ -30,7 +31,8 @@ export function openCatalogs(timeoutMs: number, now: () => number): Catalogs {
   return new Catalogs(readCatalog, now, timeoutMs);
 }
 
-async function readCatalog(upstream: Upstream, version: number, signal: AbortSignal) {
+/** Reads an upstream's catalog, whatever it speaks. Rejects when that can't be done. */
+export async function readCatalog(upstream: Upstream, version: number, signal: AbortSignal) {
   const read = upstream.protocol === 'postgres' ? readPostgresCatalog : readMysqlCatalog;
   return (await read(upstream, version, signal)).catalog;
 }
@@ -92,6 +94,7 @@ export async function openState(config: Config, policy: Policy, shared: Shared):
       now,
       cacheMax: config.limits.cached_statements_max,
     }),
+    meters: new Meters(),
     decisionCaches: new BoundedCache(decisionContextsMax),
     maskKey: readMaskKey(config),
     now,

@@ -51,6 +51,10 @@ export interface RunningGateway {
   kill(session: string): Promise<boolean>;
   /** Puts the policy file and the certificates in force, in every process or in none. */
   reload(): Promise<Reloaded>;
+  /** All numbers, in Prometheus' text format. */
+  metrics(): Promise<string>;
+  /** Why no session should be sent here just now, in one line; null: one can be. */
+  unreadiness(): Promise<string | null>;
   /** Resolves when everything so far is in the audit store. */
   settle(): Promise<void>;
   /** Ends in-flight work within the limit, then everything. */

@@ -7,6 +7,7 @@ import type { BoundedCache } from './bounded-cache.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Config } from './config.ts';
 import type { DecisionCache, TextDecider } from './decide-text.ts';
+import type { Meters } from './metrics/meters.ts';
 import type { Peers } from './peers.ts';
 import type { Seats } from './seats.ts';
 
@@ -31,6 +32,7 @@ export interface GatewayState {
   readonly decider: TextDecider;
   readonly decisionCaches: BoundedCache<DecisionCache>;
   readonly audit: AuditLog;
+  readonly meters: Meters;
   readonly seats: Seats;
   readonly peers: Peers;
   /** Key of the `hash` mask, 32 bytes. */

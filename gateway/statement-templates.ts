@@ -2,12 +2,17 @@
 import type { AuditLog, EventTemplate } from '../audit/event.ts';
 import type { Statement } from '../sql/statement.ts';
 import type { DecidedText } from './decide-text.ts';
+import type { Count, ProtocolMeters } from './metrics/meters.ts';
 import { becauseOf } from './refusals.ts';
 
 /** The journal's constant parts for one decided text in one session; one for each statement. */
 export interface TextTemplates {
   readonly decided: readonly EventTemplate[];
   readonly completed: readonly EventTemplate[];
+  /** Where each statement is counted when it is decided. */
+  readonly counts: readonly Count[];
+  /** Which statements' results are masked, as far as the results have told. */
+  readonly masked: boolean[];
 }
 
 /** What all entries of a session have in common. */
@@ -19,9 +24,11 @@ export function makeTemplates(
   common: SessionFacts,
   groups: readonly string[],
   decided: DecidedText,
+  meters: ProtocolMeters,
 ): TextTemplates {
   const decidedTemplates: EventTemplate[] = [];
   const completed: EventTemplate[] = [];
+  const counts: Count[] = [];
   decided.statements.forEach((statement, index) => {
     const decision = decided.decisions[index]!;
     const because = becauseOf(decision);
@@ -32,6 +39,9 @@ export function makeTemplates(
       statement_kind: statement.kind === 'analyzed' ? statement.statementKind : 'opaque',
       shape: statement.shape,
     };
+    const outcome = decided.allowed ? 'allow' : 'refuse';
+    const reasons = decided.allowed || decision.effect !== 'allow' ? because.reasons : (['ok'] as const);
+    counts.push(meters.statements(outcome, reasons[0] ?? 'ok'));
     decidedTemplates.push(
       audit.template({
         ...facts,
@@ -40,8 +50,8 @@ export function makeTemplates(
         roles: decision.roles,
         tables: decision.tables,
         data_regions: [...new Set([...decision.regionsRead, ...decision.regionsWritten])],
-        decision: decided.allowed ? 'allow' : 'refuse',
-        reasons: decided.allowed || decision.effect !== 'allow' ? because.reasons : ['ok'],
+        decision: outcome,
+        reasons,
         rules: because.rules,
         policy_version: decision.policyVersion,
         masked_columns:
@@ -54,7 +64,7 @@ export function makeTemplates(
     );
     completed.push(audit.template({ ...facts, event: 'statement.completed' }));
   });
-  return { decided: decidedTemplates, completed };
+  return { decided: decidedTemplates, completed, counts, masked: counts.map(() => false) };
 }
 
 /** A name in it is not in the catalog. */

@@ -7,6 +7,7 @@ import { openWorkerAuditLog, type WorkerAuditLog } from '../../audit/journal.ts'
 import { carryOut, isOwner } from '../../protocols/mysql/cancel.ts';
 import { cancelPostgres } from '../../protocols/postgres/session.ts';
 import { processStatus, sessionRows } from '../inspect.ts';
+import { processReport } from '../metrics/process-numbers.ts';
 import { auditOptions, openState } from '../open.ts';
 import type { Peers } from '../peers.ts';
 import { policyOf } from '../read-policy.ts';
@@ -55,6 +56,10 @@ const channel = new Channel<SupervisorAnswers, WorkerAnswers>(
       return null;
     },
     status: async () => processStatus(served().state),
+    report: async () => {
+      const { state, audit } = served();
+      return processReport(state, audit);
+    },
     sessions: async () => sessionRows(served().state),
     kill: async (id) => {
       const session = served().state.sessions.get(id);

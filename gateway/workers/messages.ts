@@ -5,6 +5,7 @@
 import type { JournalPosition } from '../../audit/store.ts';
 import type { SourceError } from '../../policy/source.ts';
 import type { Config } from '../config.ts';
+import type { ProcessReport } from '../metrics/process-numbers.ts';
 import type { Listening, ProcessStatus, SessionRow } from '../running.ts';
 import type { NoSeat } from '../seats.ts';
 
@@ -34,6 +35,7 @@ export type WorkerAnswers = {
   /** Puts in force what was made ready. */
   commit: { in: null; out: null };
   status: { in: null; out: ProcessStatus };
+  report: { in: null; out: ProcessReport };
   sessions: { in: null; out: readonly SessionRow[] };
   kill: { in: string; out: boolean };
   /** Whether it has a MySQL session of this owner. */

@@ -80,10 +80,11 @@ export class SupervisedWorker {
   async ask<K extends keyof WorkerAnswers>(
     kind: K,
     given: WorkerAnswers[K]['in'],
+    withinMs: number = answerMs,
   ): Promise<WorkerAnswers[K]['out']> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('the worker does not answer')), answerMs);
+      timer = setTimeout(() => reject(new Error('the worker does not answer')), withinMs);
     });
     try {
       return await Promise.race([this.#channel.ask(kind, given), late]);

@@ -8,7 +8,11 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
 import { gatewayStatus } from '../inspect.ts';
-import { openOwnAudit, prepareDataDir } from '../open.ts';
+import { GatewayHealth } from '../metrics/gateway-health.ts';
+import { combined, gauges } from '../metrics/numbers.ts';
+import { ownProcess } from '../metrics/process-numbers.ts';
+import { UpstreamHealth } from '../metrics/upstream-health.ts';
+import { openOwnAudit, prepareDataDir, readCatalog } from '../open.ts';
 import { journalPolicy } from '../policy-loaded.ts';
 import { type PolicyText, readPolicy } from '../read-policy.ts';
 import { journalReload } from '../reload.ts';
@@ -16,8 +20,11 @@ import type { Listening, Reloaded, RunningGateway } from '../running.ts';
 import { CountedSeats } from '../seats.ts';
 import type { Notice } from './messages.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
+import { WorkerTotals } from './worker-totals.ts';
 
 const restartMs = 1000;
+/** A worker that can't tell its numbers by then is told of as it was. */
+const reportMs = 2000;
 
 /** Starts the gateway; rejects, with nothing left open, when a listener or the audit store can't be had. */
 export async function runWorkers(config: Config, first: PolicyText): Promise<RunningGateway> {
@@ -27,6 +34,7 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
   const seats = new CountedSeats(limits.sessions_max, limits.sessions_per_subject_max);
   const workers = new Map<number, SupervisedWorker>();
   const ownerKey = randomBytes(32);
+  const totals = new WorkerTotals();
   let policy = first;
   let draining = false;
   let listening: readonly Listening[] = [];
@@ -69,6 +77,7 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
     );
     workers.set(index, worker);
     void worker.ended.then((how) => {
+      totals.ended(index);
       if (workers.get(index) === worker) workers.delete(index);
       if (draining || !worker.isServing) return;
       process.stderr.write(
@@ -123,6 +132,26 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
     throw error;
   }
 
+  const health = new GatewayHealth({
+    config,
+    upstreams: new UpstreamHealth(
+      config.upstreams.values(),
+      (upstream, signal) => readCatalog(upstream, 0, signal),
+      limits.catalog_timeout_ms,
+    ),
+    isDraining: () => draining,
+    policyVersion: () => policy.policy.version,
+    reports: async () => {
+      const told = async ([index, worker]: [number, SupervisedWorker]): Promise<void> => {
+        totals.told(index, await worker.ask('report', null, reportMs));
+      };
+      await Promise.allSettled([...workers].map(told));
+      return totals.present;
+    },
+    others: () =>
+      combined([totals.gone, ownProcess(), gauges([['cordon_audit_lag_bytes', '', audit.lag()]])]),
+  });
+
   return {
     listening,
     status: async () => {
@@ -136,6 +165,8 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
     kill: async (id) =>
       (await everyone((worker) => worker.ask('kill', id).catch(() => false))).some((found) => found),
     reload: () => inTurn(reload),
+    metrics: () => health.metrics(),
+    unreadiness: () => health.unreadiness(),
     settle: async () => {
       // What a worker that has ended left behind is in its journal, and comes in with the rest.
       await everyone((worker) => worker.ask('settle', null).catch(() => null));

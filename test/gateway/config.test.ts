@@ -42,6 +42,7 @@ const mistakes: readonly (readonly [string, (text: string) => string, RegExp])[]
     /loopback/,
   ],
   ['a bad address', (t) => t.replace('127.0.0.1:6432', '127.0.0.1'), /host:port/],
+  ["a bad address of the operator's listener", (t) => t.replace('127.0.0.1:9464', '9464'), /host:port/],
   ['a bad network', (t) => t.replace('10.2.0.0/16', '10.2.0.0/99'), /:\d+:\d+: /],
   ['values in the audit', (t) => t.replace('values: none ', 'values: full '), /say none/],
   ['syntax', (t) => `${t}\n  ]`, /:\d+:\d+: /],
@@ -60,6 +61,18 @@ for (const [name, edit, expected] of mistakes) {
     remove();
   });
 }
+
+test("the operator's listener is where the section says, and nowhere without it", () => {
+  const { dir, remove } = scratch();
+  const file = join(dir, 'cordon.yaml');
+  writeFileSync(file, text);
+  const given = loadConfig(file, 'skip');
+  assert.deepEqual(given.ok && given.config.metrics, { host: '127.0.0.1', port: 9464 });
+  writeFileSync(file, text.replace(/^metrics: .*\n/m, ''));
+  const without = loadConfig(file, 'skip');
+  assert.equal(without.ok && without.config.metrics, null);
+  remove();
+});
 
 test('a missing secret is an error at its place, and only when secrets are read', () => {
   delete process.env.SHOP_EU_PASSWORD;
