@@ -42,7 +42,7 @@ const mistakes: readonly (readonly [string, (text: string) => string, RegExp])[]
     /loopback/,
   ],
   ['a bad address', (t) => t.replace('127.0.0.1:6432', '127.0.0.1'), /host:port/],
-  ["a bad address of the operator's listener", (t) => t.replace('127.0.0.1:9464', '9464'), /host:port/],
+  ["a bad address of the operator's listener", (t) => t.replace('127.0.0.1:9464', '127.0.0.1'), /host:port/],
   ['a bad network', (t) => t.replace('10.2.0.0/16', '10.2.0.0/99'), /:\d+:\d+: /],
   ['values in the audit', (t) => t.replace('values: none ', 'values: full '), /say none/],
   ['syntax', (t) => `${t}\n  ]`, /:\d+:\d+: /],
