@@ -348,10 +348,10 @@ export class LiveSession implements GateSession {
   /** Journals the decision, then hands it out. */
   #answer(decided: DecidedText, text: string, resolutions: Resolutions | null = null): Admission {
     const outdated =
-      readsTemporary(decided) &&
       this.#views
         .get(decided.route.name)
-        ?.isOutdated(this.state.policy, this.#opening.principal, this.#opening.database.name);
+        ?.isOutdated(this.state.policy, this.#opening.principal, this.#opening.database.name) &&
+      readsTemporary(decided);
     const drift = decided.allowed ? driftIn(decided, outdated === true, this.#catalogMoved) : null;
     if (drift) return this.#refuseUnanalyzed(drift, shapeOf(decided));
     const { state } = this;
