@@ -369,7 +369,7 @@ export class LiveSession implements GateSession {
     } catch (error) {
       if (!(error instanceof AuditUnavailable)) throw error;
       state.meters.auditUnavailable.value++;
-      this.#countRefused(auditUnavailable);
+      this.meters.refused(auditUnavailable);
       return refusedBy(auditUnavailable, null, this.statementId(firstId));
     }
     for (let i = 0; i < templates.counts.length; i++) templates.counts[i]!.value++;
@@ -437,11 +437,7 @@ export class LiveSession implements GateSession {
   #refuseUnanalyzed(because: Because, shape: string): Refused {
     const id = this.statementId(this.#nextStatement++);
     this.#audit.refused(because, shape, id);
-    this.#countRefused(because);
+    this.meters.refused(because);
     return refusedBy(because, null, id);
-  }
-
-  #countRefused({ reasons }: Because): void {
-    this.meters.statements('refuse', reasons[0] ?? 'opaque_statement').value++;
   }
 }

@@ -40,7 +40,6 @@ export async function startEndpoints(
     },
   );
   server.maxConnections = connectionsMax;
-  server.maxRequestsPerSocket = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(address.port, address.host, resolve);

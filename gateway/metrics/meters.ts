@@ -2,6 +2,7 @@
  * What one process counts while it serves: plain numbers that the hot path adds to, without a look-up or an
  * allocation. No label is taken from what a client sends.
  */
+import type { Because, Reason } from '../../policy/decision.ts';
 import { type FamilyName, families, timedOneOf } from './families.ts';
 import { labels, type Numbers } from './numbers.ts';
 
@@ -13,7 +14,7 @@ export interface Count {
 }
 
 /** Counts durations in fixed buckets. */
-export class Histogram {
+class Histogram {
   readonly #bounds: readonly number[];
   /** As in `Series`. */
   readonly numbers: number[];
@@ -33,7 +34,7 @@ export class Histogram {
 }
 
 /** Times one answer in `timedOneOf`: two looks at the clock for each would be felt. */
-export class AddedLatency extends Histogram {
+class AddedLatency extends Histogram {
   #next = 1;
 
   constructor() {
@@ -75,9 +76,14 @@ export class ProtocolMeters {
     this.rowsMasked = counts.of('cordon_rows_masked_total', { protocol });
   }
 
-  /** To be kept where statements are many; `reason` is of the closed set of policy/decision.ts. */
-  statements(decision: 'allow' | 'refuse', reason: string): Count {
+  /** Where statements of this outcome count: to be kept where they are many. */
+  statements(decision: 'allow' | 'refuse', reason: Reason): Count {
     return this.#counts.of('cordon_statements_total', { protocol: this.#protocol, decision, reason });
+  }
+
+  /** One that was refused without a template of its own. */
+  refused({ reasons }: Because): void {
+    this.statements('refuse', reasons[0] ?? 'opaque_statement').value++;
   }
 }
 

@@ -1,5 +1,6 @@
 /** The numbers and the health of a gateway in one process: they say what was done, and nothing of what it was about. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { rename } from 'node:fs/promises';
 import http from 'node:http';
 import { join } from 'node:path';
@@ -187,6 +188,31 @@ test('ready as long as the audit can be written', async () => {
   await rename(`${data}.gone`, data);
   assert.deepEqual([gone.status, gone.body], [503, 'the audit can not be written\n']);
   assert.equal((await get(world, '/health/ready')).status, 200);
+});
+
+test('what is refused because the audit takes nothing is counted, and it is not ready meanwhile', async () => {
+  const client = await connectPostgres(world, 'ana');
+  await client.query('SELECT name FROM products WHERE id = 1');
+  const before = await scrape(world);
+  const fileSize = (soft: string) =>
+    execFileSync('prlimit', ['--pid', String(world.gateway.process.pid), `--fsize=${soft}:`]);
+  // As on a full disk, no file can grow.
+  fileSize('1');
+  await assert.rejects(client.query('SELECT name FROM products WHERE id = 1'), /audit journal/);
+  await assert.rejects(connectPostgres(world, 'ana'));
+  const full = await scrape(world);
+  const ready = await get(world, '/health/ready');
+  fileSize('unlimited');
+  assert.deepEqual([ready.status, ready.body], [503, 'the audit can not be written\n']);
+  const more = (name: string, labels: Record<string, string> = {}) => grown(before, full, name, labels);
+  assert.equal(more('cordon_audit_unavailable_total'), 2);
+  assert.equal(more('cordon_statements_total', { decision: 'refuse', reason: 'audit_unavailable' }), 1);
+  assert.equal(more('cordon_statements_total'), 1);
+  assert.equal(more('cordon_sign_ins_total', { result: 'audit_unavailable' }), 1);
+  await client.query('SELECT name FROM products WHERE id = 1');
+  // Completions that wait are tried again once a second.
+  while ((await get(world, '/health/ready')).status !== 200);
+  await client.end();
 });
 
 test('not ready while it drains, and still alive', async () => {
