@@ -7,6 +7,7 @@ import { maskKey } from '../masking/plan.ts';
 import { decide } from '../policy/decide.ts';
 import type { Decision, Path, Principal, Region, RouteOption } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
+import { isUserVariable } from '../policy/settings.ts';
 import type { Analysis, Analyzer } from '../sql/analyzer.ts';
 import type { Catalog } from '../sql/catalog.ts';
 import { applyRewrites } from '../sql/rewrite.ts';
@@ -363,8 +364,14 @@ function settling(effect: Effect): boolean {
     effect.kind === 'ddl' ||
     effect.kind === 'use_database' ||
     effect.kind === 'temporary' ||
-    (effect.kind === 'set' && namingSettings.has(effect.name.toLowerCase()))
+    (effect.kind === 'set' && namingSettings.has(effect.name.toLowerCase())) ||
+    setsUnread(effect)
   );
+}
+
+/** A setting takes what a variable holds: what that is, is looked at afterwards. */
+export function setsUnread(effect: Effect): boolean {
+  return effect.kind === 'set' && !effect.name.startsWith('@') && isUserVariable(effect.value);
 }
 
 /** True when a later statement of the same text could mean something else after this one. */

@@ -1,6 +1,6 @@
 /** Texts that are allowed each by itself, and yet can't be run where what they mean has moved on meanwhile. */
 import type { Because } from '../policy/decision.ts';
-import { changesMeaning, type DecidedText } from './decide-text.ts';
+import { changesMeaning, type DecidedText, setsUnread } from './decide-text.ts';
 import { sessionDrift } from './refusals.ts';
 
 /** Within one text or one transaction, names may come to mean something that the catalog does not know yet. */
@@ -39,6 +39,8 @@ function standsAlone(
   { catalog }: DecidedText,
 ): boolean {
   if (statement.kind !== 'analyzed') return false;
+  // Even where a literal ends could be another place by then.
+  if (earlier.some((one) => one.kind === 'analyzed' && one.effects.some(setsUnread))) return false;
   if (statement.statementKind === 'set' || statement.statementKind === 'transaction') return true;
   if (statement.statementKind !== 'ddl') return false;
   // A definition that takes rows, or whatever it names, from a table would take another's.

@@ -5,7 +5,7 @@ import type { ColumnMask } from './decision.ts';
 import { type Finding, listed } from './finding.ts';
 import type { Policy, Role, VouchedFunction } from './model.ts';
 import type { Play } from './placement.ts';
-import { settingAllowed } from './settings.ts';
+import { isUserVariable, settingAllowed } from './settings.ts';
 
 /** Kinds that are run by a replica too; any other goes to a primary. */
 const readingKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
@@ -316,7 +316,10 @@ function judgeSetting(
   }
   // SET STATEMENT has the statement's columns beside its values, which have none.
   const apart = catalog.engine === 'mysql' && effect.local;
-  if ((apart || !carriesData) && settingAllowed(catalog.engine, effect.name, effect.value)) return null;
+  // What a variable holds is looked at when the setting is in force, which is too late for the statement behind it.
+  const tooLate = apart && isUserVariable(effect.value);
+  if (!tooLate && (apart || !carriesData) && settingAllowed(catalog.engine, effect.name, effect.value))
+    return null;
   return {
     reason: 'session_drift',
     rule: null,

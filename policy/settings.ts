@@ -154,6 +154,9 @@ const plainModes: ReadonlySet<string> = new Set([
   'no_auto_value_on_zero',
   'no_dir_in_create',
   'no_engine_substitution',
+  'no_field_options',
+  'no_key_options',
+  'no_table_options',
   'no_unsigned_subtraction',
   'no_zero_date',
   'no_zero_in_date',
@@ -170,7 +173,9 @@ const plainModes: ReadonlySet<string> = new Set([
 const arePlainModes = (list: string): boolean => list.split(',').every((mode) => plainModes.has(mode.trim()));
 /** Modes as a list, put behind those in force, or one of them taken away: those in force are plain already. */
 const onlyPlainModes: Allowed = (value) => {
-  const more = /^concat\(\s*@@(?:session\.)?sql_mode\s*,\s*'([^'\\]*)'\s*\)$/.exec(value);
+  const more = /^concat\(\s*@@(?:session\.)?sql_mode\s*,\s*(?:_utf8(?:mb[34])?\s*)?'([^'\\]*)'\s*\)$/.exec(
+    value,
+  );
   if (more !== null) return arePlainModes(more[1] as string);
   const fewer = /^replace\(\s*@@(?:session\.)?sql_mode\s*,\s*'([a-z_]+)'\s*,\s*''\s*\)$/.exec(value);
   return fewer !== null ? plainModes.has(fewer[1] as string) : arePlainModes(value);
@@ -227,6 +232,8 @@ const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
     'session_track_state_change',
     'session_track_system_variables',
     'session_track_transaction_info',
+    // Words in what the server lists of itself.
+    'terminology_use_previous',
   ].map((name): [string, Allowed] => [name, any]),
   ['names', utf8],
   ['character_set_client', utf8],
@@ -234,7 +241,8 @@ const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
   ['character_set_server', utf8],
   ['collation_server', utf8Collation],
   ['character_set_connection', utf8],
-  ['character_set_results', (value) => utf8(value) || value === 'null'],
+  // Of rows and metadata: without a conversion, masks that need to know the character set give NULL.
+  ['character_set_results', (value) => utf8(value) || value === 'null' || value === 'binary'],
   ['character set', utf8],
   ['charset', utf8],
   ['collation_connection', utf8Collation],
@@ -242,8 +250,22 @@ const mysql: ReadonlyMap<string, Allowed> = new Map<string, Allowed>([
   ['sql_auto_is_null', oneOf('0', 'off', 'false')],
 ]);
 
+/** Settings that the protocol looks at itself after they were set to what a variable holds. */
+const lookedAt: ReadonlySet<string> = new Set([
+  'sql_mode',
+  'character_set_client',
+  'character_set_connection',
+  'character_set_results',
+  'collation_connection',
+]);
+
+/** True for a value that is a user variable of MySQL: whoever reads the text does not know what it will be. */
+export function isUserVariable(value: string | null): boolean {
+  return value !== null && /^@[\w$]+$/.test(value);
+}
+
 /**
- * Whether a session may set this. `value` null is DEFAULT or RESET: on PostgreSQL back to what the session was opened
+ * Whether a session may set this, by a statement of its own. `value` null is DEFAULT or RESET: on PostgreSQL back to what the session was opened
  * with, which the gateway chose; on MySQL to the server's global value, which it did not.
  */
 export function settingAllowed(engine: Engine, name: string, value: string | null): boolean {
@@ -258,6 +280,7 @@ export function settingAllowed(engine: Engine, name: string, value: string | nul
   }
   const allowed = mysql.get(plain);
   if (allowed === undefined) return false;
+  if (isUserVariable(value)) return allowed === any || lookedAt.has(plain);
   // The server's own default is not ours to vouch for where the value matters.
   if (value === null) return allowed === any;
   // `SET NAMES utf8mb4 COLLATE utf8mb4_bin` comes as one value.

@@ -146,16 +146,17 @@ export class Link {
   /** What the server says of the session now. */
   async inspect(): Promise<LinkState> {
     const [row] = await this.query(
-      'SELECT DATABASE(), @@sql_mode, @@character_set_client, @@character_set_connection',
+      'SELECT DATABASE(), @@sql_mode, @@character_set_client, @@character_set_connection, @@character_set_results',
     );
-    const [database, modes, client, connection] = row ?? [];
+    const [database, modes, client, connection, results] = row ?? [];
     this.database = database ?? null;
     return {
       database: database ?? null,
       pinned:
         modesOf(modes).every((mode) => !forbiddenModes.has(mode)) &&
         readableCharsets.has(client ?? '') &&
-        readableCharsets.has(connection ?? ''),
+        readableCharsets.has(connection ?? '') &&
+        (results == null || results === 'binary' || readableCharsets.has(results)),
     };
   }
 

@@ -157,12 +157,13 @@ export class Links {
   }
 }
 
-/** SET of session variables to constants: harmless to say again elsewhere. No comments, subqueries or calls, and
- *  nothing beyond the session. */
+/** SET of session variables to constants: harmless to say again elsewhere. No comments, subqueries or calls, nothing beyond
+ *  the session, and no user variable, which holds nothing there. */
 function isPlainSetting(text: string): boolean {
   return (
     text.length <= settingBytesMax &&
     /^\s*set\s/i.test(text) &&
+    !/(?<!@)@(?!@)/.test(text) &&
     !/[();#]|--|\/\*|:=|\b(?:global|persist|persist_only|password|transaction|select|role|for)\b/i.test(text)
   );
 }

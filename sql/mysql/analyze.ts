@@ -54,16 +54,14 @@ function analyzeText(text: string, catalog: Catalog, names: NameScope, outermost
   const parsed = lexed.reduce((sum, token) => sum + (token.upper === ')' ? 1 : token.end - token.start), 0);
   if (parsed > parsedLengthMax || lexed.length > tokensMax)
     return { shape: '?', statements: [opaque('?', 'too_long', 'the text is too long', null)] };
-  const only = lexed[0];
-  if (
-    outermost &&
-    only?.kind === 'executable_comment' &&
-    lexed.slice(1).every((token) => token.upper === ';')
-  ) {
-    return unwrap(text, only, catalog, names);
-  }
   const comments = lexed.filter((token) => token.kind === 'executable_comment');
   const tokens = outermost ? withCommentsRead(text, lexed, catalog) : lexed;
+  for (const candidates of outermost ? [lexed, tokens] : []) {
+    const [only, ...rest] = candidates;
+    if (only?.kind === 'executable_comment' && rest.every((token) => token.upper === ';')) {
+      return unwrap(text, only, catalog, names);
+    }
+  }
   const shape = shapeOf(text) ?? '?';
   let path = names;
   const statements = splitStatements(tokens).map((statement) => {

@@ -5,9 +5,13 @@
 import type { Catalog } from '../catalog.ts';
 import { executableContent, lex, type Token } from './lexer.ts';
 
-/** Words, plain names, numbers and parentheses: nothing that a comment's end or another comment could hide in. A version
- *  has a space behind it, since servers differ in how many digits they take. */
-const simpleContent = /^[mM]?!(?:\d{5,6}(?=[ \t\r\n])|(?!\d))(?:[\w \t\r\n(),=]|`\w+`)*$/;
+/** A version has a space behind it, since servers differ in how many digits they take. */
+const head = /^[mM]?!(?:\d{5,6}(?=[ \t\r\n])|(?!\d))/;
+/** Words, plain names, numbers and parentheses. */
+const wordsOnly = /^(?:[\w \t\r\n(),=]|`\w+`)*$/;
+/** What the comment's end or another comment could hide in: escapes, the marks of comments, and another statement. A slash
+ *  at the end makes a mark of the end itself. */
+const hiding = /[\\#;?"\0]|--|\/\*|\/$/;
 
 const contentOf = (text: string, token: Token): string => text.slice(token.start + 2, token.end - 2);
 
@@ -28,15 +32,15 @@ export function withCommentsRead(text: string, tokens: readonly Token[], catalog
   return tokens.flatMap((token) => {
     if (token.kind !== 'executable_comment') return [token];
     const content = contentOf(text, token);
-    if (!simpleContent.test(content)) return [token];
+    const length = head.exec(content)?.[0].length;
+    if (length === undefined || hiding.test(content)) return [token];
     const { version, mariaOnly } = executableContent(content);
     // Six digits are five and a number to older servers of MySQL.
-    if (version > 99_999 && !catalog.isMariaDb) return [token];
+    if (version > 99_999 && !catalog.isMariaDb && !mariaOnly) return [token];
     if (!runs(catalog, version, mariaOnly)) return [];
-    const head = /^[mM]?!\d*/.exec(content)?.[0].length ?? 0;
-    const inside = lex(content.slice(head));
+    const inside = lex(content.slice(length));
     if (inside.error !== null || !isBalanced(inside.tokens)) return [token];
-    const from = token.start + 2 + head;
+    const from = token.start + 2 + length;
     return inside.tokens.map((one) => ({ ...one, start: one.start + from, end: one.end + from }));
   });
 }
@@ -53,6 +57,8 @@ function isBalanced(tokens: readonly Token[]): boolean {
 /** An executable comment as a part of a shape: itself, when words and names are all that it has; otherwise null. */
 export function shapeOfComment(comment: string): string | null {
   const content = comment.slice(2, -2);
-  if (!simpleContent.test(content)) return null;
-  return /(?<![\w`])\d/.test(content.replace(/^[mM]?!\d*/, '')) ? null : comment;
+  const length = head.exec(content)?.[0].length;
+  if (length === undefined) return null;
+  const inside = content.slice(length);
+  return wordsOnly.test(inside) && !/(?<![\w`])\d/.test(inside) ? comment : null;
 }

@@ -35,7 +35,7 @@ const definitionTables = new Set(
   `administrable_role_authorizations all_plugins applicable_roles character_sets check_constraints collations
   collation_character_set_applicability columns columns_extensions column_privileges enabled_roles engines events files
   global_status global_variables geometry_columns innodb_columns innodb_foreign innodb_foreign_cols innodb_indexes
-  innodb_tables innodb_sys_foreign innodb_sys_tables keywords key_caches key_column_usage optimizer_costs parameters
+  innodb_tables innodb_sys_foreign innodb_sys_tables keywords key_caches key_column_usage libraries optimizer_costs parameters
   partitions plugins referential_constraints resource_groups role_column_grants role_routine_grants role_table_grants
   routines schemata schemata_extensions schema_privileges session_status session_variables spatial_ref_sys
   sql_functions statistics st_geometry_columns st_spatial_reference_systems st_units_of_measure system_variables

@@ -64,8 +64,8 @@ function template(server: readonly string[]): string {
   return folder;
 }
 
-/** How to run `mysqld` or `mysql` of the real MySQL: a program and its first arguments. Undefined when it isn't here. */
-export function mysqlProgram(name: 'mysqld' | 'mysql'): readonly string[] | undefined {
+/** How to run a program of the real MySQL: a program and its first arguments. Undefined when it isn't here. */
+export function mysqlProgram(name: 'mysqld' | 'mysql' | 'mysqldump'): readonly string[] | undefined {
   const root = unpackedRoot();
   if (root !== undefined) {
     // The packages come from a newer Debian, so the programs need its loader and C library too.
@@ -73,9 +73,9 @@ export function mysqlProgram(name: 'mysqld' | 'mysql'): readonly string[] | unde
     const loader = readdirSync(libraries).find((file) => /^ld-linux.*\.so\.\d+$/.test(file));
     if (loader === undefined) return undefined;
     const search = `${libraries}:${join(root, 'usr/lib/mysql/private')}`;
-    const binary = join(root, name === 'mysqld' ? 'usr/sbin/mysqld' : 'usr/bin/mysql');
+    const binary = join(root, name === 'mysqld' ? 'usr/sbin/mysqld' : `usr/bin/${name}`);
     const plugins =
-      name === 'mysql' ? ['--no-defaults', `--plugin-dir=${join(root, 'usr/lib/mysql/plugin')}`] : [];
+      name === 'mysqld' ? [] : ['--no-defaults', `--plugin-dir=${join(root, 'usr/lib/mysql/plugin')}`];
     return [join(libraries, loader), '--library-path', search, binary, ...plugins];
   }
   const version = spawnSync(name, ['--version'], { encoding: 'utf8' });
