@@ -22,6 +22,9 @@ const paths = await startPaths(streamRows);
 const others = [paths.direct, ...(paths.pgBouncer === null ? [] : [paths.pgBouncer])];
 const measured = [...others, paths.gateway, paths.workers];
 
+// A process that has just started is still being compiled, and its database's pages are not read yet.
+for (const path of measured) await selectOnly(path, 'prepared', 16, seconds);
+
 const rates: RateRow[] = [];
 for (const mode of ['simple', 'extended', 'prepared'] satisfies QueryMode[]) {
   for (const clients of [1, 16]) {
