@@ -9,6 +9,7 @@ import { servePostgres } from '../protocols/postgres/session.ts';
 import type { Config, Listener } from './config.ts';
 import { createGate } from './gate.ts';
 import { greetingVersion } from './greeting-version.ts';
+import { awaitProxyHeader, createProxies } from './proxied.ts';
 import type { Listening } from './running.ts';
 import type { GatewayState } from './state.ts';
 import { TimeLimits } from './time-limits.ts';
@@ -37,6 +38,7 @@ export async function startServer(state: GatewayState): Promise<Server> {
   const listening: Listening[] = [];
   try {
     for (const listener of config.listeners) {
+      const isProxy = createProxies(listener.proxies);
       const server = net.createServer({ noDelay: true, keepAlive: true, pauseOnConnect: false }, (socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
@@ -45,8 +47,13 @@ export async function startServer(state: GatewayState): Promise<Server> {
           socket.destroy();
           return;
         }
-        if (listener.protocol === 'postgres') servePostgres(socket, gate, settings.get(listener)!);
-        else serveMysql(socket, gate, settings.get(listener)!, version());
+        const serve = (address: string): void => {
+          if (listener.protocol === 'postgres') servePostgres(socket, gate, settings.get(listener)!, address);
+          else serveMysql(socket, gate, settings.get(listener)!, version(), address);
+        };
+        const peer = socket.remoteAddress ?? '';
+        if (isProxy?.(peer)) awaitProxyHeader(socket, config.limits.handshake_timeout_ms, serve);
+        else serve(peer);
       });
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);

@@ -9,6 +9,7 @@ import { receiveClient } from './sign-in.ts';
 
 /**
  * Serves one accepted connection. Never throws; the socket is closed when it is over.
+ * @param clientAddress where the client is, when that is not the other end of the socket; empty: unknown
  * @param serverVersion told in the greeting, before the client's database and its server are known; may not reject
  */
 export function serveMysql(
@@ -16,12 +17,13 @@ export function serveMysql(
   gate: Gate,
   settings: ListenerSettings,
   serverVersion: Promise<string>,
+  clientAddress = socket.remoteAddress ?? '',
 ): void {
   socket.setNoDelay(true);
   const connectionId = gate.connectionId();
   serverVersion
     .then((version) =>
-      receiveClient(socket, settings, version, connectionId, (plain, early, deadline) =>
+      receiveClient(socket, clientAddress, settings, version, connectionId, (plain, early, deadline) =>
         secure(plain, early, settings, deadline),
       ),
     )

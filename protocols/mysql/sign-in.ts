@@ -48,18 +48,22 @@ class TurnedAway extends Error {
 export const secretBytesMax = 16 * 1024;
 /**
  * Rejects when the client can't be heard out; it has been answered, as far as it could be, and cut off by then.
+ * @param clientAddress empty: unknown
  * @param connectionId told to the client; it names nothing on any server
  */
 export async function receiveClient(
   plain: Socket,
+  clientAddress: string,
   settings: ListenerSettings,
   serverVersion: string,
   connectionId: number,
   upgrade: TlsUpgrade,
 ): Promise<Arrival> {
-  const address = plain.remoteAddress ?? '';
+  // A proxy's word that a client is local to it does not make the way from the proxy local.
+  const isLocal = isLoopback(plain.remoteAddress ?? '') && isLoopback(clientAddress);
   let socket = plain;
   let dialogue = new Dialogue(socket, settings.handshakeBytesMax);
+  socket.resume();
   let sequence = 0;
   const deadline = new AbortController();
   deadline.signal.addEventListener('abort', () => dialogue.fail(new ProtocolError('no sign-in in time')));
@@ -89,7 +93,7 @@ export async function receiveClient(
     const capabilities = hello.capabilities & offered;
     if ((capabilities & neededCapabilities) !== neededCapabilities) turnAway(serverErrors.oldClient);
     if (!isReadableCollation(hello.collation)) turnAway(serverErrors.charset);
-    if (!tls && !(settings.allowCleartextLoopback && isLoopback(address))) turnAway(serverErrors.needsTls);
+    if (!tls && !(settings.allowCleartextLoopback && isLocal)) turnAway(serverErrors.needsTls);
     dialogue.send(clearPasswordRequest, sequence);
     packet = await dialogue.next();
     sequence = packet.sequence + 1;
@@ -99,7 +103,7 @@ export async function receiveClient(
       user: hello.user,
       secret: readClearPassword(packet.payload),
       database: hello.database,
-      clientAddress: address,
+      clientAddress,
       tls,
       applicationName: hello.applicationName,
     };

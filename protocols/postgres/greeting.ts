@@ -40,6 +40,7 @@ function contextOf(settings: { readonly cert: string; readonly key: string }): t
 export class Greeting {
   socket: net.Socket;
   #secure = false;
+  readonly #isLocal: boolean;
   #read = 0;
   #pending: Buffer = Buffer.alloc(0);
   readonly #settings: ListenerSettings;
@@ -48,10 +49,13 @@ export class Greeting {
   constructor(
     socket: net.Socket,
     settings: ListenerSettings,
+    clientAddress: string,
     cancel: (processId: number, key: Buffer) => void,
   ) {
     this.socket = socket;
     this.#settings = settings;
+    // A proxy's word that a client is local to it does not make the way from the proxy local.
+    this.#isLocal = isLoopback(socket.remoteAddress) && isLoopback(clientAddress);
     this.#cancel = cancel;
   }
 
@@ -95,7 +99,7 @@ export class Greeting {
   async #signIn(packet: Extract<FirstPacket, { kind: 'startup' }>): Promise<Greeted | null> {
     const parameters = checkStartupParameters(packet.parameters);
     if ('sqlState' in parameters) throw new SessionEnd(parameters.sqlState, parameters.message);
-    if (!this.#secure && !(this.#settings.allowCleartextLoopback && isLoopback(this.socket.remoteAddress))) {
+    if (!this.#secure && !(this.#settings.allowCleartextLoopback && this.#isLocal)) {
       const message =
         'this gateway takes a token as password, and only over TLS (sslmode=require or stronger)';
       throw new SessionEnd('28000', message);

@@ -40,9 +40,17 @@ export function cancelPostgres(processId: number, key: Buffer): void {
   cancelKeys.cancel(processId, key);
 }
 
-/** Serves one accepted connection until it ends. Never throws; a failure ends this connection alone. */
-export function servePostgres(socket: net.Socket, gate: Gate, settings: ListenerSettings): void {
-  new Session(socket, gate, settings).start();
+/**
+ * Serves one accepted connection until it ends. Never throws; a failure ends this connection alone.
+ * @param clientAddress where the client is, when that is not the other end of the socket; empty: unknown
+ */
+export function servePostgres(
+  socket: net.Socket,
+  gate: Gate,
+  settings: ListenerSettings,
+  clientAddress = socket.remoteAddress ?? '',
+): void {
+  new Session(socket, gate, settings, clientAddress).start();
 }
 
 interface Opened {
@@ -55,6 +63,7 @@ interface Opened {
 
 class Session implements RelayEnds, SessionControl {
   #client: net.Socket;
+  readonly #clientAddress: string;
   readonly #gate: Gate;
   readonly #settings: ListenerSettings;
   readonly #upstreams = new Map<UpstreamName, Opened>();
@@ -69,8 +78,9 @@ class Session implements RelayEnds, SessionControl {
   #clientStalled = false;
   #upstreamStalled = false;
 
-  constructor(socket: net.Socket, gate: Gate, settings: ListenerSettings) {
+  constructor(socket: net.Socket, gate: Gate, settings: ListenerSettings, clientAddress: string) {
     this.#client = socket;
+    this.#clientAddress = clientAddress;
     this.#gate = gate;
     this.#settings = settings;
   }
@@ -80,7 +90,7 @@ class Session implements RelayEnds, SessionControl {
     socket.setNoDelay(true);
     socket.on('error', () => {});
     socket.on('close', () => this.#over('08006'));
-    const greeting = new Greeting(socket, this.#settings, (processId, key) => {
+    const greeting = new Greeting(socket, this.#settings, this.#clientAddress, (processId, key) => {
       if (!cancelKeys.cancel(processId, key)) this.#gate.cancelElsewhere(processId, key);
     });
     const timer = setTimeout(() => {
@@ -113,7 +123,7 @@ class Session implements RelayEnds, SessionControl {
         user: parameters.user,
         secret: greeted.password,
         database: parameters.database,
-        clientAddress: this.#client.remoteAddress ?? '',
+        clientAddress: this.#clientAddress,
         tls: greeted.secure,
         applicationName: parameters.applicationName,
       },

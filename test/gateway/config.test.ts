@@ -44,6 +44,16 @@ const mistakes: readonly (readonly [string, (text: string) => string, RegExp])[]
   ['a bad address', (t) => t.replace('127.0.0.1:6432', '127.0.0.1'), /host:port/],
   ["a bad address of the operator's listener", (t) => t.replace('127.0.0.1:9464', '127.0.0.1'), /host:port/],
   ['a bad network', (t) => t.replace('10.2.0.0/16', '10.2.0.0/99'), /:\d+:\d+: /],
+  [
+    'a proxy by name',
+    (t) => t.replace('127.0.0.1:6432,', '127.0.0.1:6432, proxy_protocol: { from: [balancer] },'),
+    /:\d+:\d+: /,
+  ],
+  [
+    'proxies that are nobody',
+    (t) => t.replace('127.0.0.1:6432,', '127.0.0.1:6432, proxy_protocol: { from: [] },'),
+    /:\d+:\d+: /,
+  ],
   ['values in the audit', (t) => t.replace('values: none ', 'values: full '), /say none/],
   ['syntax', (t) => `${t}\n  ]`, /:\d+:\d+: /],
 ];
@@ -81,6 +91,22 @@ test('a missing secret is an error at its place, and only when secrets are read'
   assert.ok(
     loaded.errors.some((error) => /SHOP_EU_PASSWORD is not set/.test(error.message) && error.line > 10),
   );
+});
+
+test('proxies are networks of a listener', () => {
+  const { dir, remove } = scratch();
+  const file = join(dir, 'cordon.yaml');
+  writeFileSync(
+    file,
+    text.replace('127.0.0.1:6432,', '127.0.0.1:6432, proxy_protocol: { from: [10.0.0.0/8, "fd00::/8"] },'),
+  );
+  const loaded = loadConfig(file, 'skip');
+  assert.ok(loaded.ok);
+  assert.deepEqual(
+    loaded.config.listeners.map((listener) => listener.proxies),
+    [['10.0.0.0/8', 'fd00::/8'], []],
+  );
+  remove();
 });
 
 test('an http issuer on loopback is fine', () => {
