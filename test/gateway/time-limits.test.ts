@@ -17,8 +17,8 @@ before(async () => {
     mysql: 'mariadb',
     config: {
       limits: {
-        idle_session_timeout_ms: 1200,
-        idle_transaction_timeout_ms: 600,
+        idle_session_timeout_ms: 3000,
+        idle_transaction_timeout_ms: 1500,
         statement_timeout_ms: statementMs,
       },
     },
@@ -58,11 +58,9 @@ test('PostgreSQL: a session that idles ends, one that works does not', async () 
 });
 
 test('PostgreSQL: a transaction that idles ends the session, failed or not', async () => {
-  const working = await connectPostgres(world, 'ana');
-  await working.query('BEGIN');
-  const idle = await connectPostgres(world, 'ana');
+  const [working, idle] = await Promise.all([connectPostgres(world, 'ana'), connectPostgres(world, 'ana')]);
   const ended = lastWords(idle);
-  await idle.query('BEGIN');
+  await Promise.all([idle.query('BEGIN'), working.query('BEGIN')]);
   await keepAsking(ended, () => working.query('SELECT 1'));
   assert.equal((await ended).code, '25P03');
   await working.query('COMMIT');
@@ -105,11 +103,9 @@ test('MariaDB: a session that idles ends, one that works does not', async () => 
 });
 
 test('MariaDB: a transaction that idles ends the session', async () => {
-  const working = await connectMySql(world, 'ana');
-  await working.query('BEGIN');
-  const idle = await connectMySql(world, 'ana');
+  const [working, idle] = await Promise.all([connectMySql(world, 'ana'), connectMySql(world, 'ana')]);
   const ended = lastWordsOf(idle);
-  await idle.query('BEGIN');
+  await Promise.all([idle.query('BEGIN'), working.query('BEGIN')]);
   await keepAsking(ended, () => working.query('SELECT 1'));
   assert.match((await ended).message, /in a transaction/);
   await working.query('COMMIT');
