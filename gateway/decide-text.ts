@@ -3,7 +3,7 @@
  * statement, one route for all. Both steps are cached; a hit costs a map look-up or two. No I/O but catalog reads.
  */
 import type { MaskMethod } from '../masking/masker.ts';
-import { maskKey } from '../masking/plan.ts';
+import { bothMasks, maskKey } from '../masking/plan.ts';
 import { decide } from '../policy/decide.ts';
 import type { Decision, Path, Principal, Region, RouteOption } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
@@ -240,7 +240,11 @@ export class TextDecider {
     const blanked = [];
     for (const decision of decisions) {
       if (decision.effect !== 'allow') continue;
-      for (const mask of decision.masks) masks.set(maskKey(mask.schema, mask.table, mask.column), mask.mask);
+      for (const { schema, table, column, mask } of decision.masks) {
+        const key = maskKey(schema, table, column);
+        const known = masks.get(key);
+        masks.set(key, known === undefined ? mask : bothMasks(known, mask));
+      }
       rewrites.push(...decision.rewrites);
       blanked.push(...decision.blanked);
     }

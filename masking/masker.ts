@@ -42,8 +42,8 @@ export interface CopyPlan {
   readonly quoted: readonly boolean[];
 }
 
-/** The named masks of a policy file. */
-export type MaskMethod =
+/** The named masks of a policy file: what becomes of a whole value. */
+export type WholeMask =
   | { readonly method: 'redact' }
   | { readonly method: 'null' }
   | { readonly method: 'partial'; readonly keepFirst: number; readonly keepLast: number }
@@ -51,3 +51,18 @@ export type MaskMethod =
   | { readonly method: 'hash' }
   | { readonly method: 'year' }
   | { readonly method: 'fixed'; readonly value: string };
+
+/** One step into a JSON value: a member by name, an element by index, or every element of an array. */
+export type JsonStep = { readonly name: string } | { readonly index: number } | { readonly every: true };
+
+/** What stands at one place of a JSON value, and its mask. */
+export interface JsonPart {
+  /** As the policy file spells it: `$.phones[*]`. */
+  readonly path: string;
+  /** None: the whole value. */
+  readonly steps: readonly JsonStep[];
+  readonly mask: WholeMask;
+}
+
+/** How one column is masked: its values as a whole, or parts of them, which leaves the rest of a JSON value as it is. */
+export type MaskMethod = WholeMask | { readonly method: 'json'; readonly parts: readonly JsonPart[] };

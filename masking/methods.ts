@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { ascii } from './bytes.ts';
 import { momentOf } from './calendar.ts';
+import { jsonMasker } from './json.ts';
 import type { Masker, MaskMethod, ResultColumn } from './masker.ts';
 import { keepDomain, keepEnds, trimBlanks } from './text.ts';
 import { kindOf } from './types.ts';
@@ -35,8 +36,25 @@ export function maskerFor(method: MaskMethod, column: ResultColumn, key: Uint8Ar
       return yearMasker(kind);
     case 'fixed':
       return always(fixedBytes(kind, method.value));
+    case 'json':
+      return jsonMasker(method.parts, column, (mask) => maskerFor(mask, jsonString, key)) ?? nullMasker;
   }
 }
+
+/** A string inside a JSON value, unescaped, has the masks of a text: so equal values have equal hashes in both. */
+const jsonString: ResultColumn = {
+  engine: 'postgres',
+  name: '',
+  typeId: 25,
+  tableOid: 0,
+  attribute: 0,
+  schema: '',
+  table: '',
+  column: '',
+  format: 'text',
+  collation: 0,
+  flags: 0,
+};
 
 function always(bytes: Uint8Array | null): Masker {
   return bytes === null ? nullMasker : { mask: () => bytes };

@@ -4,7 +4,8 @@
  */
 import type { Catalog, CatalogTable } from '../sql/catalog.ts';
 import type { Output } from '../sql/statement.ts';
-import type { Masker, MaskMethod, MaskPlan, ResultColumn } from './masker.ts';
+import { isJsonColumn } from './json.ts';
+import type { JsonPart, Masker, MaskMethod, MaskPlan, ResultColumn, WholeMask } from './masker.ts';
 import { maskerFor } from './methods.ts';
 
 export interface PlanInput {
@@ -30,7 +31,7 @@ export function maskKey(schema: string, table: string, column: string): string {
 
 /** One entry per result column, null when nothing is masked at all. */
 export function planMasks(input: PlanInput): MaskPlan | null | Contradiction {
-  const { columns, outputs, masks } = input;
+  const { columns, outputs, masks, catalog, key } = input;
   if (masks.size === 0 || columns.length === 0) return null;
   if (outputs === null) return { contradiction: 'a result came where the statement returns none' };
   if (outputs.length !== columns.length) {
@@ -45,24 +46,40 @@ export function planMasks(input: PlanInput): MaskPlan | null | Contradiction {
     if (output === undefined || output.sources === 'unknown') {
       return { contradiction: `the origin of output column ${index + 1} can't be told` };
     }
-    const methods = new Map<string, MaskMethod>();
-    const add = (method: MaskMethod | undefined): void => {
-      if (method !== undefined) methods.set(JSON.stringify(method), method);
+    let method: MaskMethod | undefined;
+    const add = (more: MaskMethod | undefined): void => {
+      if (more !== undefined) method = method === undefined ? more : bothMasks(method, more);
     };
     for (const source of output.sources) {
       add(masks.get(maskKey(source.schema, source.table, source.column)));
     }
     add(fromMetadata(input, column));
-    const only = methods.size > 1 ? strictest : methods.values().next().value;
-    // A keyed hash tells whether two values are equal: never for values that whoever asks has chosen.
-    const method = only?.method === 'hash' && output.mixed === true ? strictest : only;
-    plan.push(method === undefined ? null : maskerFor(method, column, input.key));
+    plan.push(method === undefined ? null : maskerFor(fitting(method, column, output, catalog), column, key));
     if (method !== undefined) masked = true;
   }
   return masked ? plan : null;
 }
 
-const strictest: MaskMethod = { method: 'redact' };
+const strictest: WholeMask = { method: 'redact' };
+
+/** What masks a value that either could be meant for: all parts of both, or nothing of the value at all. */
+export function bothMasks(a: MaskMethod, b: MaskMethod): MaskMethod {
+  if (JSON.stringify(a) === JSON.stringify(b)) return a;
+  if (a.method !== 'json' || b.method !== 'json') return strictest;
+  const parts = new Map<string, JsonPart>();
+  for (const part of [...a.parts, ...b.parts]) parts.set(JSON.stringify([part.steps, part.mask]), part);
+  return { method: 'json', parts: [...parts.values()] };
+}
+
+/** The method as this output may have it. */
+function fitting(method: MaskMethod, column: ResultColumn, output: Output, catalog: Catalog): MaskMethod {
+  if (method.method === 'json' && !isJsonColumn(column, output, catalog)) return { method: 'null' };
+  if (output.mixed !== true) return method;
+  // A keyed hash tells whether two values are equal: never for values that whoever asks has chosen.
+  const unequal = (mask: WholeMask): WholeMask => (mask.method === 'hash' ? strictest : mask);
+  if (method.method !== 'json') return unequal(method);
+  return { method: 'json', parts: method.parts.map((part) => ({ ...part, mask: unequal(part.mask) })) };
+}
 
 /** What the server says of the column's origin; an origin that it doesn't name adds nothing. */
 function fromMetadata({ masks, catalog }: PlanInput, column: ResultColumn): MaskMethod | undefined {

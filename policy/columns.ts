@@ -1,10 +1,11 @@
 /** Which columns of the tables in play this principal sees masked, and what the statement may do with them. */
-import type { MaskMethod } from '../masking/masker.ts';
+import type { MaskMethod, WholeMask } from '../masking/masker.ts';
 import type { Analyzed, Clause, ColumnRef, Output } from '../sql/statement.ts';
 import type { ColumnMask, Region } from './decision.ts';
 import type { Finding } from './finding.ts';
+import { covers } from './json-path.ts';
 import type { NamedMask, Policy, Role } from './model.ts';
-import { fixedRegions, type Play, rowLocality } from './placement.ts';
+import { fixedRegions, type Play, rowLocality, type TaggedParts } from './placement.ts';
 import { roleWrites } from './reach.ts';
 import { withinAny } from './regions.ts';
 import type { Route } from './residency.ts';
@@ -51,21 +52,47 @@ export function maskTable(
 ): { readonly masks: readonly ColumnMask[]; readonly rules: readonly string[] } {
   const masks: ColumnMask[] = [];
   const rules: string[] = [];
-  for (const [column, tags] of play.tags) {
-    if (clearing.some((role) => tags.every((tag) => role.clear.find(tag) !== null))) continue;
-    const tag = tags.find((one) => !clearing.some((role) => role.clear.find(one) !== null)) ?? tags[0];
+  const clears = (tags: readonly string[]): boolean =>
+    clearing.some((role) => tags.every((tag) => role.clear.find(tag) !== null));
+  for (const [column, all] of play.tags) {
+    if (clears(all)) continue;
+    const parts = play.parts.get(column);
+    const found = parts === undefined || !clears(parts.whole) ? null : maskedParts(policy, parts, clears);
+    const tags = found?.tags ?? all;
+    const tag = tags.find((one) => !clears([one])) ?? tags[0];
     if (tag === undefined) continue;
     const named = tags.map((one) => policy.masks.find(one) ?? unnamed);
-    masks.push({
-      schema: play.schema,
-      table: play.table,
-      column,
-      tag,
-      mask: strictest(named.map((one) => one.method)),
-    });
+    const mask = found?.mask ?? strictest(named.map((one) => one.method));
+    masks.push({ schema: play.schema, table: play.table, column, tag, mask });
     rules.push(...named.map((one) => (one.pattern === '' ? 'masks' : `masks.${one.pattern}`)));
   }
   return { masks, rules };
+}
+
+/**
+ * The parts of a column that stay masked for somebody who sees the rest of it. A part is shown when one role clears its
+ * tag and the tags of all that it may stand in.
+ */
+function maskedParts(
+  policy: Policy,
+  { whole, parts }: TaggedParts,
+  clears: (tags: readonly string[]) => boolean,
+): { readonly tags: readonly string[]; readonly mask: MaskMethod } {
+  const masked = parts.filter((part) => {
+    const around = parts.filter((outer) => covers(outer.steps, part.steps));
+    return !clears([...whole, ...around.map((outer) => outer.tag)]);
+  });
+  return {
+    tags: [...new Set(masked.map((part) => part.tag))],
+    mask: {
+      method: 'json',
+      parts: masked.map(({ path, steps, tag }) => ({
+        path,
+        steps,
+        mask: (policy.masks.find(tag) ?? unnamed).method,
+      })),
+    },
+  };
 }
 
 function regionsOf(play: Play, route: Route | null): readonly Region[] {
@@ -76,7 +103,7 @@ function regionsOf(play: Play, route: Route | null): readonly Region[] {
 }
 
 /** One method when all agree, else nothing of the value at all. */
-function strictest(methods: readonly MaskMethod[]): MaskMethod {
+function strictest(methods: readonly WholeMask[]): WholeMask {
   const [first, ...others] = methods;
   if (first === undefined) return { method: 'redact' };
   const same = JSON.stringify(first);

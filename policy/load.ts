@@ -1,14 +1,17 @@
 /** The policy file's text in, a policy or errors with file, line and column out. All that can be looked up is built here, once. */
 import { createHash } from 'node:crypto';
-import type { MaskMethod } from '../masking/masker.ts';
+import type { WholeMask } from '../masking/masker.ts';
 import type { StatementKind } from '../sql/statement.ts';
 import { statementKinds } from '../sql/statement.ts';
 import type { Region } from './decision.ts';
+import { pathText, stepsOf } from './json-path.ts';
 import type {
   ApprovalRule,
+  ColumnTag,
   DataRule,
   Locality,
   NamedMask,
+  PartTag,
   Policy,
   Role,
   TableName,
@@ -111,7 +114,12 @@ class Loader {
           this.#wrong([...path, 'table'], `\`${entry.table}\` is placed twice`);
         }
         seen.add(entry.table);
-        const columns = new Map(Object.entries(entry.columns));
+        const columns = new Map(
+          Object.entries(entry.columns).map(([column, tag]): [string, ColumnTag] => [
+            column,
+            typeof tag === 'string' ? tag : this.#parts(column, tag, [...path, 'columns', column]),
+          ]),
+        );
         const folded = new Map([...columns].map(([column, tag]) => [column.toLowerCase(), tag]));
         return [
           entry.table,
@@ -126,6 +134,22 @@ class Loader {
         ];
       }),
     );
+  }
+
+  #parts(column: string, tags: Readonly<Record<string, string>>, at: SourcePath): readonly PartTag[] {
+    const seen = new Set<string>();
+    const parts = Object.entries(tags).flatMap(([path, tag]): readonly PartTag[] => {
+      const steps = stepsOf(path);
+      if (steps === null) {
+        this.#wrongKey([...at, path], `\`${path}\` is no path: $, then any of .name, ["name"], [*] and [0]`);
+        return [];
+      }
+      if (seen.has(pathText(steps))) this.#wrongKey([...at, path], `\`${path}\` is tagged twice`);
+      seen.add(pathText(steps));
+      return [{ path, steps, tag }];
+    });
+    if (Object.keys(tags).length === 0) this.#wrong(at, `column \`${column}\` names no path`);
+    return parts;
   }
 
   #locality(entry: FileData, path: SourcePath): Locality {
@@ -267,7 +291,7 @@ class Loader {
   }
 }
 
-function maskMethod(mask: FileMask): MaskMethod {
+function maskMethod(mask: FileMask): WholeMask {
   switch (mask.method) {
     case null:
     case 'null':

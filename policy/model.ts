@@ -1,5 +1,5 @@
 /** A policy file as it is asked at run time: names resolved, patterns compiled, lookups built. No behaviour here. */
-import type { MaskMethod } from '../masking/masker.ts';
+import type { JsonStep, WholeMask } from '../masking/masker.ts';
 import type { StatementKind } from '../sql/statement.ts';
 import type { Region, RoleName } from './decision.ts';
 import type { NamePatterns, TagPatterns } from './patterns.ts';
@@ -24,7 +24,7 @@ export interface Policy {
 export interface NamedMask {
   /** The tag or pattern as the file has it; '' for a tag that no mask is named for. */
   readonly pattern: string;
-  readonly method: MaskMethod;
+  readonly method: WholeMask;
 }
 
 /** Where a table's rows are at home. */
@@ -47,12 +47,23 @@ export interface DataRule {
   readonly id: string;
   readonly pattern: string;
   readonly locality: Locality;
-  /** Column to tag. */
-  readonly columns: ReadonlyMap<string, string>;
+  /** Column to its tag, or to the tags of parts of it. */
+  readonly columns: ReadonlyMap<string, ColumnTag>;
   /** The same under lower-case names, for engines that compare column names without case. */
-  readonly columnsFolded: ReadonlyMap<string, string>;
+  readonly columnsFolded: ReadonlyMap<string, ColumnTag>;
   /** Writes may set off the table's triggers. */
   readonly triggersAllowed: boolean;
+}
+
+/** One tag for the values as a whole, or those of the parts of JSON values; at least one. */
+export type ColumnTag = string | readonly PartTag[];
+
+/** The tag of what stands at one path of a JSON column. */
+export interface PartTag {
+  /** As the file has it. */
+  readonly path: string;
+  readonly steps: readonly JsonStep[];
+  readonly tag: string;
 }
 
 export interface Transfer {

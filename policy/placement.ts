@@ -3,7 +3,8 @@ import type { Catalog, CatalogTable } from '../sql/catalog.ts';
 import type { TableUse } from '../sql/statement.ts';
 import type { Region } from './decision.ts';
 import type { Finding } from './finding.ts';
-import type { DataRule, Locality, Policy, TableName } from './model.ts';
+import { pathText } from './json-path.ts';
+import type { ColumnTag, DataRule, Locality, PartTag, Policy, TableName } from './model.ts';
 import type { NameMatch, NamePatterns } from './patterns.ts';
 
 /** One table in play: all its references together. */
@@ -21,9 +22,18 @@ export interface Play {
   readonly localities: readonly Locality[];
   /** Column, as the catalog spells it, to the tags that it carries. */
   readonly tags: ReadonlyMap<string, readonly string[]>;
+  /** Those columns of `tags` whose parts are tagged; their tags in `tags` are those of the parts and of the whole. */
+  readonly parts: ReadonlyMap<string, TaggedParts>;
   readonly known: CatalogTable | undefined;
   /** Regions of rows that the session itself put into a temporary table, which is at home wherever it was made. */
   readonly brought: readonly Region[];
+}
+
+/** The tags of one column, of which some are of its parts. */
+export interface TaggedParts {
+  /** Of the column as a whole, by another rule. */
+  readonly whole: readonly string[];
+  readonly parts: readonly PartTag[];
 }
 
 /** Regions of the localities that are regional by table. */
@@ -99,9 +109,9 @@ function yamlText(text: string): string {
   return /^[A-Za-z_][A-Za-z0-9_.]*$/.test(text) ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
-type Place = Pick<Play, 'rule' | 'localities' | 'tags'>;
+type Place = Pick<Play, 'rule' | 'localities' | 'tags' | 'parts'>;
 type Unplaced = TableName & { readonly foreign: boolean };
-const noRule: Place = { rule: null, localities: [], tags: new Map() };
+const noRule: Place = { rule: null, localities: [], tags: new Map(), parts: new Map() };
 
 /** A temporary table that is not part of a table which others see. No pattern of the policy speaks of it. */
 function isSessionsOwn(catalog: Catalog, known: CatalogTable | undefined): boolean {
@@ -121,8 +131,8 @@ function placeOne(
   if (isPlainView && !match?.exact) return noRule;
   if (match === null) return { unplaced: { ...name, foreign: known?.kind === 'foreign' } };
   const localities = [match.value.locality];
-  const tags = new Map<string, string[]>();
-  const addTags = (rule: DataRule): void => tagColumns(tags, rule, catalog, known);
+  const tagged = new Map<string, Tagged>();
+  const addTags = (rule: DataRule): void => tagColumns(tagged, rule, catalog, known);
   addTags(match.value);
   if (known !== undefined) {
     for (const relative of relatives(catalog, known)) {
@@ -140,7 +150,7 @@ function placeOne(
       if (placed !== null && placed.value !== match.value) localities.push(placed.value.locality);
     }
   }
-  return { rule: match.value, localities, tags };
+  return { rule: match.value, localities, ...gathered(tagged) };
 }
 
 /** A table's own rule, or one that stands above it in the inheritance tree and is narrower. */
@@ -164,17 +174,36 @@ function narrowest(
   return best;
 }
 
+/** What all rules together say of one column. */
+interface Tagged {
+  readonly whole: Set<string>;
+  /** By tag and path. */
+  readonly parts: Map<string, PartTag>;
+}
+
+function gathered(tagged: ReadonlyMap<string, Tagged>): Pick<Play, 'tags' | 'parts'> {
+  const tags = new Map<string, readonly string[]>();
+  const parts = new Map<string, TaggedParts>();
+  for (const [column, all] of tagged) {
+    const ofParts = [...all.parts.values()];
+    tags.set(column, [...new Set([...all.whole, ...ofParts.map((part) => part.tag)])]);
+    if (ofParts.length > 0) parts.set(column, { whole: [...all.whole], parts: ofParts });
+  }
+  return { tags, parts };
+}
+
 function tagColumns(
-  tags: Map<string, string[]>,
+  tagged: Map<string, Tagged>,
   rule: DataRule,
   catalog: Catalog,
   known: CatalogTable | undefined,
 ): void {
-  const add = (column: string, tag: string | undefined): void => {
+  const add = (column: string, tag: ColumnTag | undefined): void => {
     if (tag === undefined) return;
-    const present = tags.get(column);
-    if (present === undefined) tags.set(column, [tag]);
-    else if (!present.includes(tag)) present.push(tag);
+    const all = tagged.get(column) ?? { whole: new Set(), parts: new Map() };
+    tagged.set(column, all);
+    if (typeof tag === 'string') all.whole.add(tag);
+    else for (const part of tag) all.parts.set(`${part.tag} ${pathText(part.steps)}`, part);
   };
   if (known === undefined) {
     for (const [column, tag] of rule.columns) add(column, tag);

@@ -19,6 +19,11 @@ const tagPattern = z
   .regex(/^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$/, 'neither a tag nor a pattern such as pii.*');
 const duration = z.string().regex(/^[1-9][0-9]{0,8}(ms|s|m|h|d)$/, 'not a duration such as 10m');
 
+const columnTag = z.union(
+  [tag, z.record(word, tag)],
+  'neither a tag such as pii.email nor a map of JSON paths to tags',
+);
+
 const dataEntry = z.strictObject({
   table: word,
   region: regionName.optional(),
@@ -26,7 +31,7 @@ const dataEntry = z.strictObject({
   values: z.record(z.string(), regionName).optional(),
   default: regionName.optional(),
   global: z.literal(true).optional(),
-  columns: orEmpty(z.record(word, tag)),
+  columns: orEmpty(z.record(word, columnTag)),
   triggers: z.enum(['refuse', 'allow']).default('refuse'),
 });
 
