@@ -426,6 +426,7 @@ export class LiveSession implements GateSession {
   async #admitAfterUnknownName(first: DecidedText, text: string): Promise<Admission> {
     let decided = first;
     const { upstreams } = this.#opening.database;
+    await this.state.peers.caughtUp();
     const read = await Promise.allSettled(
       upstreams.map((upstream) => this.state.catalogs.refreshForUnknownName(upstream)),
     );

@@ -10,6 +10,8 @@ export interface Peers {
   readonly ownerKey: Uint8Array;
   /** DDL went through to an upstream: nobody's snapshot of it counts any more. */
   catalogStale(upstream: string): void;
+  /** Resolves when all that they had said before has arrived here. Never rejects. */
+  caughtUp(): Promise<void>;
   /** A PostgreSQL cancel request whose session is not here. */
   cancel(processId: number, key: Buffer): void;
   /** Whether one of them has a MySQL session of this owner. Never rejects. */
@@ -24,6 +26,7 @@ export function noPeers(): Peers {
     connectionIds: { first: 1, step: 1 },
     ownerKey: randomBytes(32),
     catalogStale() {},
+    caughtUp: async () => {},
     cancel() {},
     owns: async () => false,
     kill: async () => false,

@@ -66,6 +66,7 @@ const channel = new Channel<SupervisorAnswers, WorkerAnswers>(
       session?.control.kill('ended by the administrator');
       return session !== undefined;
     },
+    barrier: async () => true,
     owns: async (owner) => isOwner(owner),
     mysql_kill: async ({ connectionId, queryOnly, owner }) => carryOut({ connectionId, queryOnly }, owner),
     settle: async () => {
@@ -107,6 +108,11 @@ async function begin(given: Begin): Promise<Serving> {
   const peers: Peers = {
     connectionIds: { first: index, step: workers },
     ownerKey,
+    caughtUp: () =>
+      channel.ask('barrier', null).then(
+        () => {},
+        () => {},
+      ),
     owns: (owner) => channel.ask('owns', owner).catch(() => false),
     kill: (connectionId, queryOnly, owner) =>
       channel.ask('mysql_kill', { connectionId, queryOnly, owner }).catch(() => false),

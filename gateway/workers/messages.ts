@@ -38,6 +38,8 @@ export type WorkerAnswers = {
   report: { in: null; out: ProcessReport };
   sessions: { in: null; out: readonly SessionRow[] };
   kill: { in: string; out: boolean };
+  /** Answered behind everything that was said before. */
+  barrier: { in: null; out: boolean };
   /** Whether it has a MySQL session of this owner. */
   owns: { in: string; out: boolean };
   mysql_kill: { in: MySqlKill; out: boolean };
@@ -50,6 +52,8 @@ export type WorkerAnswers = {
 export type SupervisorAnswers = {
   /** A seat for a session of this subject: its number, or why there is none. */
   seat: { in: string; out: number | NoSeat };
+  /** Answered when what the other workers had said has been passed on. */
+  barrier: { in: null; out: boolean };
   /** Whether another worker says yes. */
   owns: { in: string; out: boolean };
   mysql_kill: { in: MySqlKill; out: boolean };

@@ -70,6 +70,7 @@ export async function runWorkers(config: Config, first: PolicyText): Promise<Run
     const worker = new SupervisedWorker(
       seats,
       {
+        barrier: () => others((other) => other.ask('barrier', null)),
         owns: (owner) => others((other) => other.ask('owns', owner)),
         mysql_kill: (kill) => others((other) => other.ask('mysql_kill', kill)),
       },
