@@ -120,7 +120,11 @@ function regionOf(config: Config, from: string | undefined): string | null {
 
 function print(explanation: Explanation): void {
   const list = (values: readonly string[]): string => (values.length === 0 ? '-' : values.join(', '));
-  const { path, data_regions: regions } = explanation;
+  const { path, data_regions: regions, masked_paths: paths } = explanation;
+  const withPaths = (column: string): string => {
+    const parts = paths[column];
+    return parts === undefined ? column : `${column} (${parts.join(', ')})`;
+  };
   const lines = [
     `decision   ${explanation.decision}`,
     `reasons    ${list(explanation.reasons)}`,
@@ -128,7 +132,7 @@ function print(explanation: Explanation): void {
     `upstream   ${explanation.upstream ?? '-'}`,
     `regions    read ${list(regions.read)}; write ${list(regions.write)}`,
     `path       upstream ${path.upstream ?? '-'} > gateway ${path.gateway} > client ${path.client ?? 'unknown'}`,
-    `masked     ${list(explanation.masked)}`,
+    `masked     ${list(explanation.masked.map(withPaths))}`,
     ...(explanation.rewritten === null ? [] : [`rewritten  ${explanation.rewritten}`]),
     ...(explanation.approvers.length === 0 ? [] : [`approvers  ${list(explanation.approvers)}`]),
     ...(explanation.message === '' ? [] : [`because    ${explanation.message}`]),

@@ -1,5 +1,5 @@
 /** Decides without running: what `policy explain` and `policy test` ask. Reads the upstreams' catalogs, nothing else. */
-import type { Decision, Principal } from '../policy/decision.ts';
+import type { Allow, Decision, Principal } from '../policy/decision.ts';
 import type { Policy } from '../policy/model.ts';
 import type { Config } from './config.ts';
 import { type DecidedText, DecisionCache, TextDecider } from './decide-text.ts';
@@ -30,6 +30,8 @@ export interface Explanation {
     readonly client: string | null;
   };
   readonly masked: readonly string[];
+  /** Those of `masked` of which only parts are masked, and the JSON paths of these. */
+  readonly masked_paths: Readonly<Record<string, readonly string[]>>;
   readonly rewritten: string | null;
   readonly approvers: readonly string[];
 }
@@ -101,9 +103,20 @@ function explanationOf(decided: DecidedText, path: { gateway: string; client: st
         ),
       ),
     ],
+    masked_paths: pathsOf(allows),
     rewritten: decided.text,
     approvers: worst?.effect === 'hold' ? worst.approvers : [],
   };
+}
+
+function pathsOf(allows: readonly Allow[]): Record<string, readonly string[]> {
+  const paths: Record<string, readonly string[]> = {};
+  for (const { schema, table, column, mask } of allows.flatMap((allow) => allow.masks)) {
+    if (mask.method !== 'json') continue;
+    const name = `${schema}.${table}.${column}`;
+    paths[name] = [...new Set([...(paths[name] ?? []), ...mask.parts.map((part) => part.path)])];
+  }
+  return paths;
 }
 
 function refusal(
@@ -121,6 +134,7 @@ function refusal(
     data_regions: { read: [], write: [] },
     path: { upstream: null, ...path },
     masked: [],
+    masked_paths: {},
     rewritten: null,
     approvers: [],
   };

@@ -17,8 +17,8 @@ const jsonbVersion = 1;
 
 /**
  * The masker of a JSON column's parts; null for a column that can't hold JSON. `maskerOf` gives what masks strings:
- * every other part is left out as JSON's null, since no mask but that fits all of them. A value that is not JSON, or is
- * nested too deeply to be read, is NULL as a whole.
+ * every other part becomes JSON's null, the one mask that fits all of them. A value that is not JSON, or is nested too
+ * deeply to be read, is NULL as a whole.
  */
 export function jsonMasker(
   parts: readonly JsonPart[],
@@ -33,7 +33,7 @@ export function jsonMasker(
     return column.format === 'text' ? inText : afterVersion(inText);
   }
   if (column.typeId === mysqlJson) return inText;
-  // MariaDB's JSON is a LONGTEXT: `isJsonText` has looked at the catalog.
+  // MariaDB's JSON is a LONGTEXT: `isJsonColumn` has looked at the catalog.
   const kind = kindOf(column);
   return kind.kind === 'text' && kind.wide ? inText : null;
 }

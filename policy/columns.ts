@@ -57,7 +57,8 @@ export function maskTable(
   for (const [column, all] of play.tags) {
     if (clears(all)) continue;
     const parts = play.parts.get(column);
-    const found = parts === undefined || !clears(parts.whole) ? null : maskedParts(policy, parts, clears);
+    const asWhole = parts === undefined || (parts.whole.length > 0 && !clears(parts.whole));
+    const found = asWhole ? null : maskedParts(policy, parts, clears);
     const tags = found?.tags ?? all;
     const tag = tags.find((one) => !clears([one])) ?? tags[0];
     if (tag === undefined) continue;
