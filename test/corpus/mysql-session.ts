@@ -14,7 +14,7 @@ export interface Answer {
     readonly orgTable?: string;
     readonly orgName?: string;
   }[];
-  /** The gateway's reason, when the error is a refusal. */
+  /** The gateway's reason, when the error is a refusal, or the last word to a session that has drifted. */
   readonly reason: string | null;
 }
 
@@ -77,7 +77,7 @@ export class RecordedSession {
       bytes: Buffer.from(text.replace(/decision: [\w-]+/g, 'decision'), 'latin1'),
       error,
       fields,
-      reason: /reason: (\w+); decision: /.exec(error?.message ?? '')?.[1] ?? null,
+      reason: /reason: (\w+)(?:; decision: |\))/.exec(error?.message ?? '')?.[1] ?? null,
     };
   }
 
