@@ -14,9 +14,14 @@ interface Slot {
   generation: number;
   readFor: number;
   reading: Promise<void> | null;
+  /** Reads that unknown names may still ask for, as of `grantedAt`. */
+  grants: number;
+  grantedAt: number;
 }
 
-const unknownNameRefreshMs = 2000;
+/** Unknown names may have the catalog read so often at once, and once more in each of these times after that. */
+const unknownNameReadsMax = 4;
+const unknownNameReadMs = 2000;
 
 export class Catalogs {
   readonly #read: CatalogReader;
@@ -89,11 +94,22 @@ export class Catalogs {
     this.#epoch++;
   }
 
-  /** A name was not found. True when a fresh read was made (or one is so recent that it would say the same: false). */
+  /** A name was not found. True when a fresh read was made; false: too many names have been unknown of late. */
   async refreshForUnknownName(upstream: Upstream): Promise<boolean> {
     const slot = this.#slots.get(upstream.name);
-    if (slot && this.current(upstream) && this.#now() - slot.readAt < unknownNameRefreshMs) return false;
+    if (slot && this.current(upstream) && !this.#granted(slot)) return false;
     await this.#refresh(upstream);
+    return true;
+  }
+
+  #granted(slot: Slot): boolean {
+    const earned = Math.floor((this.#now() - slot.grantedAt) / unknownNameReadMs);
+    if (earned > 0) {
+      slot.grants = Math.min(unknownNameReadsMax, slot.grants + earned);
+      slot.grantedAt = this.#now();
+    }
+    if (slot.grants === 0) return false;
+    slot.grants--;
     return true;
   }
 
@@ -109,7 +125,10 @@ export class Catalogs {
   #refresh(upstream: Upstream): Promise<void> {
     let slot = this.#slots.get(upstream.name);
     if (!slot) {
-      slot = { catalog: null, readAt: 0, generation: 0, readFor: -1, reading: null };
+      slot = {
+        ...{ catalog: null, readAt: 0, generation: 0, readFor: -1, reading: null },
+        ...{ grants: unknownNameReadsMax, grantedAt: this.#now() },
+      };
       this.#slots.set(upstream.name, slot);
     }
     const held = slot;
