@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, copyFileSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { end, freePort, logText, scratch, untilReady, whenProcessEnds } from './scratch.ts';
@@ -66,7 +66,11 @@ async function startOnce(product: MySqlProduct, options: MySqlOptions): Promise<
   const user = 'admin';
   const password = randomBytes(12).toString('hex');
   const [program = '', ...installArguments] = product.install(data);
-  const installed = spawnSync(program, installArguments, { encoding: 'utf8', cwd: dir });
+  // A server that starts clears what it takes for its own leftovers there: others' temporary tables in a shared folder.
+  const temporary = join(dir, 'tmp');
+  mkdirSync(temporary, { mode: 0o700 });
+  const env = { ...process.env, TMPDIR: temporary };
+  const installed = spawnSync(program, installArguments, { encoding: 'utf8', cwd: dir, env });
   if (installed.status !== 0) {
     remove();
     throw new Error(
@@ -116,7 +120,7 @@ async function startOnce(product: MySqlProduct, options: MySqlOptions): Promise<
       ...all.map(([name, value]) => `--${name}=${value}`),
       '--skip-log-bin',
     ],
-    { cwd: dir, stdio: ['ignore', output, output], detached: true },
+    { cwd: dir, env, stdio: ['ignore', output, output], detached: true },
   );
   child.unref();
   child.on('error', (error) => writeFileSync(log, `${error.message}\n`, { flag: 'a' }));
