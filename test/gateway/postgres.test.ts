@@ -186,7 +186,7 @@ const refusedUses: readonly (readonly [string, string])[] = [
   ['SELECT email FROM customers GROUP BY email', 'masked_use'],
   ['SELECT * FROM no_such_table', 'unknown_name'],
   ['SELECT no_such_column FROM products', 'unknown_name'],
-  ["SELECT query_to_xml('select * from customers', true, true, '')", 'function_refused'],
+  ["SELECT query_to_xml('select * from customers', true, true, '')", 'row_region'],
   ["SELECT pg_read_file('/etc/passwd')", 'function_refused'],
   ['DO $$ BEGIN PERFORM 1; END $$', 'statement_kind'],
   ['CREATE TABLE copy_of AS SELECT * FROM customers', 'statement_kind'],
