@@ -5,7 +5,8 @@ import { mysqlAnalyzer } from '../sql/mysql/analyze.ts';
 import { postgresAnalyzer } from '../sql/postgres/analyze.ts';
 import { median } from './report.ts';
 
-const runs = 15;
+/** Enough that the compiler is done with most of them: a gateway analyzes for days. */
+const runs = 100;
 
 function catalogOf(engine: Engine): Catalog {
   const schema = engine === 'postgres' ? 'public' : 'shop';
