@@ -29,6 +29,8 @@ export interface PostgresServer {
 export interface PostgresOptions {
   /** Default 18; the others exist on x86-64 Linux only. */
   readonly major?: 14 | 15 | 16 | 17 | 18;
+  /** Programs from elsewhere, in place of npm's of that major. */
+  readonly binaries?: PostgresBinaries;
   /** Settings as in postgresql.conf. To see a Parse that is never executed, set `log_min_messages: 'debug2'`. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Paths of PEM files; they are copied. */
@@ -56,7 +58,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
 
 /** Initialises and starts a server on a free port; resolves when it takes connections. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const binaries = postgresBinaries(options.major ?? 18);
+  const binaries = options.binaries ?? postgresBinaries(options.major ?? 18);
   for (let attempt = 1; ; attempt++) {
     try {
       return await startOnce(binaries, options);
