@@ -73,6 +73,7 @@ export function bothMasks(a: MaskMethod, b: MaskMethod): MaskMethod {
 
 /** The method as this output may have it. */
 function fitting(method: MaskMethod, column: ResultColumn, output: Output, catalog: Catalog): MaskMethod {
+  if (output.quoted) return strictest;
   if (method.method === 'json' && !isJsonColumn(column, output, catalog)) return { method: 'null' };
   if (output.mixed !== true) return method;
   // A keyed hash tells whether two values are equal: never for values that whoever asks has chosen.

@@ -122,6 +122,8 @@ export interface Output {
   readonly direct: boolean;
   /** Some rows have it from elsewhere than others (another column, a constant): whoever asks may have chosen those. */
   readonly mixed?: boolean;
+  /** A message of the server's that may quote any of the sources: where one is masked, nothing of it is shown. */
+  readonly quoted?: boolean;
 }
 
 export interface FunctionUse {

@@ -6,10 +6,11 @@ import type { Opaque, Output, Statement, TableUse } from '../statement.ts';
 import { insert, merge, remove, update } from './changes.ts';
 import { type Fingerprint, fingerprint, modernNumber, shapeOf } from './fingerprint.ts';
 import { channelsByColumn } from './guarded-relations.ts';
+import { insertFunction, partOfInsert } from './insert-function.ts';
 import { type Column, type Place, StatementRecord, Unanswerable, type Walk } from './model.ts';
 import { select } from './queries.ts';
 import { SourceText } from './source-text.ts';
-import { statement } from './statements.ts';
+import { statement, type Top } from './statements.ts';
 import { open, unsupported } from './tree.ts';
 
 /** Longer texts are refused: the parser runs on the event loop. UTF-8 bytes. */
@@ -61,7 +62,15 @@ function analyze(text: string, found: Fingerprint | null, catalog: Catalog, name
     if (shape.includes(modernNumber) && catalog.serverVersion < 160_000)
       return refuse('unsupported', 'this notation of a number means something else to the server', null);
     const only = parsed.length === 1 ? shape.replace(/^[; ]+|[; ]+$/g, '') : null;
-    return { shape, statements: parsed.map((raw) => analyzeOne(source, raw, only, catalog, names)) };
+    const made = insertFunction(parsed);
+    const statements = parsed.map((raw, index) => {
+      const top = (walk: Walk, start: number, end: number): Top =>
+        made
+          ? { kind: 'insert', columns: partOfInsert(walk, made, index) }
+          : statement(walk, raw.stmt!, start, end);
+      return analyzeOne(source, raw, only, catalog, names, top);
+    });
+    return { shape, statements };
   } catch {
     return refuse('unsupported', "the gateway can't analyze the statement", null);
   }
@@ -86,6 +95,7 @@ function analyzeOne(
   knownShape: string | null,
   catalog: Catalog,
   names: NameScope,
+  topOf: (walk: Walk, start: number, end: number) => Top,
 ): Statement {
   const start = raw.stmt_location ?? 0;
   const end = raw.stmt_len ? source.offset(start + raw.stmt_len) : source.text.length;
@@ -94,7 +104,7 @@ function analyzeOne(
     const record = new StatementRecord();
     const path = names.path.includes('pg_catalog') ? names.path : ['pg_catalog', ...names.path];
     const walk: Walk = { record, catalog, path, text: source, viewDepth: 0, rows, parseView, parseQuery };
-    const top = statement(walk, raw.stmt!, source.offset(start), end);
+    const top = topOf(walk, source.offset(start), end);
     const readInFull = top.kind === 'select' && !record.copy && !top.columns.some((column) => column.many);
     for (const effect of channelsByColumn(record.tables, readInFull ? record.uses : null)) record.has(effect);
     return {
@@ -151,9 +161,9 @@ function fenced(use: TableUse): TableUse {
 /** One column of unknown width and no position can be told any more. */
 function outputsOf(columns: readonly Column[]): readonly Output[] {
   const positions = !columns.some((column) => column.many);
-  return columns.map(({ name, sources, direct, mixed }) =>
+  return columns.map(({ name, sources, direct, mixed, quoted }) =>
     positions
-      ? { name, sources, direct, ...(mixed ? { mixed } : {}) }
+      ? { name, sources, direct, ...(mixed ? { mixed } : {}), ...(quoted ? { quoted } : {}) }
       : { name, sources: 'unknown', direct: false },
   );
 }

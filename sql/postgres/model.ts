@@ -43,6 +43,8 @@ export interface Column extends Value {
   readonly name: string;
   /** Stands for any number of columns whose names can't be told. */
   readonly many?: boolean;
+  /** As `Output.quoted`. */
+  readonly quoted?: boolean;
 }
 
 /** A TableUse in the making: a write's object counts as read once a column of it is used. */
