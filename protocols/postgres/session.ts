@@ -72,8 +72,10 @@ class Session implements RelayEnds, SessionControl {
   #gateSession: GateSession | null = null;
   #relay: Relay | null = null;
   #greeted: Greeted | null = null;
-  #cancelId: number | null = null;
+  #cancelKey: { readonly processId: number; readonly key: Buffer } | null = null;
   #ended = false;
+  /** Goes upstream when the journal has what was decided of it. */
+  readonly #unjournaled: Buffer[] = [];
   #clientHeld = false;
   #clientStalled = false;
   #upstreamStalled = false;
@@ -147,8 +149,9 @@ class Session implements RelayEnds, SessionControl {
     session.refreshed({ path, upstream: session.home, transaction: false, fixedSnapshot });
     const relay = new Relay(session, this, session.home, literal);
     this.#relay = relay;
-    const { processId, key } = cancelKeys.add(greeted.minor >= 2 ? 32 : 4, () => this.#cancel());
-    this.#cancelId = processId;
+    const { processId } = connection;
+    const key = cancelKeys.add(processId, greeted.minor >= 2 ? 32 : 4, () => this.#cancel());
+    this.#cancelKey = { processId, key };
     this.#client.cork();
     this.#client.write(authenticationOk);
     for (const [name, value] of connection.parameters) {
@@ -236,6 +239,30 @@ class Session implements RelayEnds, SessionControl {
   }
 
   toUpstream(bytes: Buffer): void {
+    const waiting = this.#unjournaled;
+    if (waiting.length === 0) {
+      if (!this.#gateSession!.unjournaled) {
+        this.#send(bytes);
+        return;
+      }
+      this.#gateSession!.onJournaled(this.#journaled);
+    }
+    waiting.push(bytes);
+  }
+
+  readonly #journaled = (isWritten: boolean): void => {
+    const waiting = this.#unjournaled;
+    if (!this.#ended) {
+      if (isWritten) for (const bytes of waiting) this.#send(bytes);
+      else {
+        const instead = this.#relay!.instead(waiting);
+        if (instead !== null) this.#send(instead);
+      }
+    }
+    waiting.length = 0;
+  };
+
+  #send(bytes: Buffer): void {
     const socket = this.#current!.socket;
     if (socket.writable && !socket.write(bytes)) {
       this.#upstreamStalled = true;
@@ -325,7 +352,7 @@ class Session implements RelayEnds, SessionControl {
     const busy = this.#relay?.busy === true;
     this.#relay?.close(sqlState);
     this.#abort.abort();
-    if (this.#cancelId !== null) cancelKeys.remove(this.#cancelId);
+    if (this.#cancelKey !== null) cancelKeys.remove(this.#cancelKey.processId, this.#cancelKey.key);
     for (const { connection } of this.#upstreams.values()) {
       if (busy && connection.processId === this.#current?.processId) void cancelUpstream(connection);
       if (connection.socket.writable) connection.socket.end(terminate);

@@ -434,6 +434,17 @@ describe('endings', () => {
     });
   });
 
+  it('a client knows itself by the process id that the server names it by', async () => {
+    await withClient(async (client) => {
+      const { processID } = client as unknown as { processID: number };
+      const heard = new Promise<pg.Notification>((resolve) => client.once('notification', resolve));
+      await client.query('listen news');
+      await client.query('notify news');
+      assert.equal((await heard).processId, processID);
+      assert.equal((await client.query('select pg_backend_pid() as own')).rows[0].own, processID);
+    });
+  });
+
   it('a cancel request ends the wait for a decision', async () => {
     await withClient(async (client) => {
       const held = client.query('select 1 /*held*/');
