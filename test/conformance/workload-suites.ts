@@ -68,8 +68,6 @@ export const expectedOfTools: readonly RegExp[] = [
   /^pg_dump .*--(column-)?inserts.*: .*cursor _pg_dump_cursor is refused/s,
   // A relation as JSON is a function of the masked column.
   /^drizzle analyst relation: /,
-  // It makes a function of the session and calls it, in one text; what follows builds on its row.
-  /^sequelize administrator (find_or_create|link|through): /,
   // MariaDB's extended metadata is not offered: JSON arrives as text.
   /^(sequelize|drizzle) \w+ (include|json): .*(likes|"n":"1")/,
   // The object mappers' own words for JSON and for correlated subqueries that MariaDB does not have.

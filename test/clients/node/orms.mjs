@@ -165,6 +165,19 @@ const kinds = {
         },
       ),
     );
+    const creations = isPostgres ? { find_or_insert: {}, duplicate_insert: { id: 1 } } : {};
+    for (const [name, more] of Object.entries(creations))
+      await step(name, () =>
+        undone(
+          (work) => sequelize.transaction(work),
+          async (transaction) => {
+            const options = { where: { amount: '1234.5' }, defaults: { ...fresh, ...more }, transaction };
+            const [one, made] = await Order.findOrCreate(options);
+            const again = await Order.findOrCreate(options);
+            return [one.amount, made, again[1], await rowsOf(text.count, { transaction })];
+          },
+        ),
+      );
     await step('rolled_back', () => rowsOf(text.count));
     const schema = sequelize.getQueryInterface();
     await step('metadata_tables', async () =>

@@ -63,6 +63,17 @@ if (writes) {
   await step('find_or_create', () =>
     Shelf.findOrCreate({ where: { name: 'top' } }).then(([one, made]) => [one.name, made]),
   );
+  await step('find_or_create_raced', async () => {
+    // Somebody else was faster between the look-up and the INSERT.
+    const faster = async (values) => {
+      Author.removeHook('beforeCreate', 'faster');
+      await Author.create({ id: 5, name: values.name, email: 'first@example.org' });
+    };
+    Author.addHook('beforeCreate', 'faster', faster);
+    const options = { where: { name: 'Di' }, defaults: { id: 6, email: 'late@example.org' } };
+    const [one, made] = await Author.findOrCreate(options);
+    return [one.id, one.name, made, await Author.destroy({ where: { id: 5 } })];
+  });
   await step('create_with', () =>
     Author.create({ id: 7, name: 'Cy', books: [{ id: 8, title: 'Of Cy' }] }, { include: [Book] }).then(
       (one) => one.books.length,
