@@ -5,7 +5,7 @@ import type { ColumnMask } from './decision.ts';
 import { type Finding, listed } from './finding.ts';
 import type { Policy, Role, VouchedFunction } from './model.ts';
 import type { Play } from './placement.ts';
-import { isUserVariable, settingAllowed } from './settings.ts';
+import { anyValueAllowed, isUserVariable, settingAllowed } from './settings.ts';
 
 /** Kinds that are run by a replica too; any other goes to a primary. */
 const readingKinds: ReadonlySet<StatementKind> = new Set<StatementKind>([
@@ -318,8 +318,10 @@ function judgeSetting(
   const apart = catalog.engine === 'mysql' && effect.local;
   // What a variable holds is looked at when the setting is in force, which is too late for the statement behind it.
   const tooLate = apart && isUserVariable(effect.value);
-  if (!tooLate && (apart || !carriesData) && settingAllowed(catalog.engine, effect.name, effect.value))
-    return null;
+  const allowed = effect.computed
+    ? anyValueAllowed(catalog.engine, effect.name)
+    : settingAllowed(catalog.engine, effect.name, effect.value);
+  if (!tooLate && (apart || !carriesData) && allowed) return null;
   return {
     reason: 'session_drift',
     rule: null,

@@ -264,6 +264,13 @@ export function isUserVariable(value: string | null): boolean {
   return value !== null && /^@[\w$]+$/.test(value);
 }
 
+/** Whether a session may set this to whatever it likes, so that nobody need know the value. */
+export function anyValueAllowed(engine: Engine, name: string): boolean {
+  const key = name.toLowerCase();
+  if (engine !== 'postgres' || key === 'all' || key.endsWith('transaction_isolation')) return false;
+  return postgres.get(key) === any || (!postgres.has(key) && settingAllowed(engine, name, ''));
+}
+
 /**
  * Whether a session may set this, by a statement of its own. `value` null is DEFAULT or RESET: on PostgreSQL back to what the session was opened
  * with, which the gateway chose; on MySQL to the server's global value, which it did not.

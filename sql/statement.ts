@@ -142,8 +142,14 @@ export interface FunctionUse {
 /** What a statement does besides reading and writing rows. */
 export type Effect =
   /** SET / RESET. `value` as written (identifiers and literals bare, lists joined by ', '), null for DEFAULT or
-   *  RESET; 'ALL' as name for RESET ALL. */
-  | { readonly kind: 'set'; readonly name: string; readonly value: string | null; readonly local: boolean }
+   *  RESET; 'ALL' as name for RESET ALL. `computed`: the text does not tell the value, and `value` is empty. */
+  | {
+      readonly kind: 'set';
+      readonly name: string;
+      readonly value: string | null;
+      readonly local: boolean;
+      readonly computed?: true;
+    }
   | { readonly kind: 'use_database'; readonly database: string }
   | {
       readonly kind: 'transaction';

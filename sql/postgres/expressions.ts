@@ -22,7 +22,7 @@ import {
   rowReference,
   wholeRow,
 } from './names.ts';
-import { setsConstant } from './set-config.ts';
+import { setsNamed } from './set-config.ts';
 import { readByText, setsSequence } from './text-calls.ts';
 import {
   type Body,
@@ -308,7 +308,7 @@ function functionCall(walk: Walk, call: FuncCall, place: Place, clause: Clause):
   const read = shipped ? readByText(walk, overloads, call) : null;
   const known =
     read !== null ||
-    (shipped && (setsConstant(walk, overloads, call.args) || setsSequence(walk, overloads, call)));
+    (shipped && (setsNamed(walk, overloads, call.args) || setsSequence(walk, overloads, call)));
   if (!known) noteCall(walk, overloads);
   walk.record.variables++;
   const aggregate = overloads.some((fn) => fn.kind === 'aggregate') || call.agg_within_group === true;

@@ -1,12 +1,15 @@
-/** `set_config(name, value, is_local)` of constants: a SET in the shape of a call, as pg_dump and pools send it. */
+/**
+ * `set_config(name, value, is_local)`: a SET in the shape of a call, as pg_dump and pools send it. Name and is_local are constants; the
+ * value may be a parameter, or text put together from parameters, constants and settings.
+ */
 import type { Node, SelectStmt } from 'libpg-query';
 import type { CatalogFunction } from '../catalog.ts';
 import type { Walk } from './model.ts';
 import { findTable } from './relations.ts';
 import { type Body, open, stringOf } from './tree.ts';
 
-/** Notes what the call sets; false when it is another function's, or what it sets can't be told from the text. */
-export function setsConstant(
+/** Notes what the call sets; false when it is another function's, or the text does not tell which setting it is. */
+export function setsNamed(
   walk: Walk,
   overloads: readonly CatalogFunction[],
   args: readonly Node[] | undefined,
@@ -15,10 +18,30 @@ export function setsConstant(
   if (!own || args?.length !== 3) return false;
   const [name, value, local] = args.map(constantOf);
   if (typeof name !== 'string' || typeof local !== 'boolean') return false;
-  if (typeof value !== 'string' && value !== null) return false;
+  const setting = { kind: 'set', name: name.toLowerCase(), local } as const;
+  if (typeof value === 'string' || value === null) walk.record.has({ ...setting, value });
+  else if (isPlainText(args[1]!)) walk.record.has({ ...setting, value: '', computed: true });
+  else return false;
   walk.record.literalsMatter = true;
-  walk.record.has({ kind: 'set', name: name.toLowerCase(), value, local });
   return true;
+}
+
+/** Made of parameters, constants and settings: no row gets into it, and no function of anybody's runs. */
+function isPlainText(node: Node): boolean {
+  if ('ParamRef' in node || 'A_Const' in node) return true;
+  if ('TypeCast' in node) {
+    const { arg, typeName } = node.TypeCast;
+    const type = stringOf(typeName?.names?.at(-1));
+    return type === 'text' && arg !== undefined && isPlainText(arg);
+  }
+  if ('FuncCall' in node) {
+    const { funcname, args } = node.FuncCall;
+    return stringOf(funcname?.at(-1)) === 'current_setting' && args?.every(isPlainText) === true;
+  }
+  if (!('A_Expr' in node)) return false;
+  const { kind, name, lexpr, rexpr } = node.A_Expr;
+  if (kind !== 'AEXPR_OP' || name?.length !== 1 || stringOf(name[0]) !== '||') return false;
+  return [lexpr, rexpr].every((side) => side !== undefined && isPlainText(side));
 }
 
 function constantOf(node: Node): string | boolean | null | undefined {

@@ -1,7 +1,7 @@
 /** Settings that a session may change, and those that would change what a text means or who asks. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { settingAllowed } from '../../policy/settings.ts';
+import { anyValueAllowed, settingAllowed } from '../../policy/settings.ts';
 
 const allowed: readonly (readonly ['postgres' | 'mysql', string, string | null])[] = [
   ['postgres', 'application_name', 'x'],
@@ -79,4 +79,19 @@ test('every other setting is refused', () => {
   for (const [engine, name, value] of refused) {
     assert.ok(!settingAllowed(engine, name, value), `${engine} ${name} ${value}`);
   }
+});
+
+test('a value that nobody knows is for settings whose value does not matter', () => {
+  for (const name of ['application_name', 'search_path', 'Statement_Timeout', 'enable_seqscan'])
+    assert.ok(anyValueAllowed('postgres', name), name);
+  for (const name of [
+    'role',
+    'standard_conforming_strings',
+    'client_encoding',
+    'transaction_isolation',
+    'a.b',
+    'all',
+  ])
+    assert.ok(!anyValueAllowed('postgres', name), name);
+  assert.ok(!anyValueAllowed('mysql', 'time_zone'));
 });

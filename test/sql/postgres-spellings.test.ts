@@ -56,6 +56,15 @@ describe('set_config', () => {
       assert.equal(found.literals, 'matter');
     });
 
+  for (const value of ['$1', '$1::text', "current_setting('application_name') || '/' || $1"])
+    it(`of a value that the text does not tell: ${value}`, () => {
+      const found = understood(`select set_config('application_name', ${value}, false)`);
+      assert.deepEqual(found.effects, [
+        { kind: 'set', name: 'application_name', local: false, value: '', computed: true },
+      ]);
+      assert.ok(found.functions.every((fn) => fn.trust === 'safe'));
+    });
+
   it('of a setting that is looked for, as pg_dump does', () => {
     const found = understood("select set_config(name, 'x', false) from pg_settings where name = 'work_mem'");
     assert.deepEqual(found.effects, [{ kind: 'set', name: 'work_mem', value: 'x', local: false }]);
@@ -70,6 +79,10 @@ describe('set_config', () => {
     "select set_config(name, 'x', false) from customers where name = 'work_mem'",
     "select set_config(name, 'x', false) from pg_settings where name = 'work_mem' or true",
     "select set_config('work_mem', ssn, false) from customers",
+    "select set_config('work_mem', (select ssn from customers), false)",
+    "select set_config('work_mem', $1 || ssn, false) from customers",
+    "select set_config('work_mem', upper($1), false)",
+    "select set_config('work_mem', $1, $2)",
     "select set_config($1, '4MB', false)",
     "select set_config('work_' || 'mem', '4MB', false)",
     "select set_config(setting_name => 'work_mem', new_value => '4MB', is_local => false)",
@@ -197,7 +210,7 @@ describe('a call in the shape of a field', () => {
 
 describe('calls that a kind of statement stands for', () => {
   it('are told with it', () => {
-    const [call] = understood("select set_config('a', $1, false)").functions;
+    const [call] = understood("select set_config($1, 'a', false)").functions;
     assert.equal(call?.kind, undefined);
     assert.equal(call?.trust, 'side_effect');
     const [object] = understood('select lo_get(1)').functions;

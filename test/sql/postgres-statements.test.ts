@@ -196,7 +196,7 @@ describe('functions', () => {
       'extract:safe',
       'now:safe',
     ],
-    ["select set_config('a', $1, false)", 'set_config:side_effect'],
+    ["select set_config($1, 'a', false)", 'set_config:side_effect'],
     ["select query_to_xml($1, true, true, '')", 'query_to_xml:sql_text'],
     ["select table_to_xml($1, true, true, '')", 'table_to_xml:sql_text'],
     ["select pg_read_file('/etc/passwd')", 'pg_read_file:reads_data'],
