@@ -17,11 +17,16 @@ export const capability = {
   PLUGIN_AUTH: 0x80000,
   CONNECT_ATTRS: 0x100000,
   PLUGIN_AUTH_LENENC_CLIENT_DATA: 0x200000,
+  SESSION_TRACK: 0x800000,
   DEPRECATE_EOF: 0x1000000,
+  QUERY_ATTRIBUTES: 0x8000000,
 } as const;
 
-/** Flags that change what travels after sign-in: what the client negotiated is asked of the upstream, no more. An upstream
- *  without DEPRECATE_EOF will do, see `ResultEnds`. */
+/** Flags that an upstream may lack: the relay, or whoever frames a command, makes up for it. */
+export const optionalCapabilities =
+  capability.DEPRECATE_EOF | capability.SESSION_TRACK | capability.QUERY_ATTRIBUTES;
+
+/** Flags that change what travels after sign-in: what the client negotiated is asked of the upstream, no more. */
 export const relayedCapabilities =
   capability.FOUND_ROWS |
   capability.LONG_FLAG |
@@ -30,14 +35,15 @@ export const relayedCapabilities =
   capability.MULTI_STATEMENTS |
   capability.MULTI_RESULTS |
   capability.PS_MULTI_RESULTS |
-  capability.DEPRECATE_EOF;
+  optionalCapabilities;
 
 /** Without these the other side is too old to talk to. */
 export const neededCapabilities =
   capability.PROTOCOL_41 | capability.SECURE_CONNECTION | capability.PLUGIN_AUTH;
 
-/** What a client is offered, TLS apart. Not on offer: compression, LOCAL INFILE, query attributes, session
- *  tracking, IGNORE_SPACE (it changes what a text means). */
+/** What a client is offered, TLS apart. Not on offer: compression, LOCAL INFILE, optional metadata,
+ *  IGNORE_SPACE (it changes what a text means). LONG_PASSWORD says that this is MySQL's kind of greeting: no flags of MariaDB's
+ *  own stand in it. */
 export const offeredCapabilities =
   capability.LONG_PASSWORD |
   capability.CONNECT_WITH_DB |
@@ -53,6 +59,7 @@ export const serverStatus = {
   MORE_RESULTS_EXISTS: 0x0008,
   CURSOR_EXISTS: 0x0040,
   LAST_ROW_SENT: 0x0080,
+  SESSION_STATE_CHANGED: 0x4000,
 } as const;
 
 /** utf8mb4_general_ci: what Cordon speaks upstream, whatever the client named. */

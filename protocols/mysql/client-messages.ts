@@ -54,7 +54,7 @@ export function statementId(payload: Buffer): number {
   return payload.readUInt32LE(1);
 }
 
-/** COM_STMT_EXECUTE's cursor flags (byte 5). @throws ProtocolError when the packet is too short. */
+/** COM_STMT_EXECUTE's flags (byte 5). @throws ProtocolError when the packet is too short. */
 export function executeFlags(payload: Buffer): number {
   if (payload.length < 10) throw new ProtocolError('COM_STMT_EXECUTE too short');
   return payload.readUInt8(5);

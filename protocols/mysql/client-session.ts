@@ -64,7 +64,9 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
       this.#gate = gate;
       const exchange = new Exchange(this, signed, capabilities & relayedCapabilities);
       this.#exchange = exchange;
-      this.#commands = new Commands(this, exchange, owner);
+      this.#commands = new Commands(this, exchange, owner, (kill) =>
+        gate.killElsewhere(kill.connectionId, kill.queryOnly, owner),
+      );
       this.#listen(signed.limits.messageBytesMax);
       const status = await exchange.start();
       if (this.#over) return;

@@ -1,6 +1,6 @@
 /** What each command of a signed-in client leads to. Packets are cut, decided, sent and answered elsewhere. */
 import { decodeUtf8, ProtocolError } from '../bytes.ts';
-import { carryOut, readKill } from './cancel.ts';
+import { carryOut, type KillRequest, readKill } from './cancel.ts';
 import {
   checkFetch,
   command,
@@ -17,18 +17,37 @@ import type { ClientEnd, Exchange } from './exchange.ts';
 import { readFieldList } from './field-list.ts';
 import { encodePacket } from './framing.ts';
 import { encodeOk } from './handshake.ts';
-import type { Request } from './requests.ts';
+import {
+  executeWithoutNames,
+  parameterCountAvailable,
+  type QueryHead,
+  readQueryHead,
+} from './query-attributes.ts';
+import { completeFailed, type Request } from './requests.ts';
+
+/** ER_TABLEACCESS_DENIED_ERROR, as every refusal has it. */
+const refusedCode = '1142';
 
 export class Commands {
   readonly #client: ClientEnd;
   readonly #exchange: Exchange;
   readonly #owner: string;
+  readonly #killElsewhere: (kill: KillRequest) => Promise<boolean>;
 
-  /** @param owner whose sessions a KILL may reach */
-  constructor(client: ClientEnd, exchange: Exchange, owner: string) {
+  /**
+   * @param owner whose sessions a KILL may reach
+   * @param killElsewhere the same in other processes; true when there was such a session. Never rejects.
+   */
+  constructor(
+    client: ClientEnd,
+    exchange: Exchange,
+    owner: string,
+    killElsewhere: (kill: KillRequest) => Promise<boolean>,
+  ) {
     this.#client = client;
     this.#exchange = exchange;
     this.#owner = owner;
+    this.#killElsewhere = killElsewhere;
   }
 
   /** Takes a command. The client is told how it ended, here or when its answer has come. */
@@ -98,19 +117,40 @@ export class Commands {
   }
 
   #query(payload: Buffer, next: Command): void {
-    const text = this.#textOf(payload);
+    const head = readQueryHead(payload, this.#exchange.namesAttributes);
+    const text = this.#textOf(payload, head.textAt);
     if (text === null) return;
-    const kill = readKill(text);
-    if (kill !== null && carryOut(kill, this.#owner)) {
-      if (this.#exchange.isOver) return;
-      this.#reply(encodeOk(this.#exchange.home?.status ?? 0));
+    if (head.attributes > 0 && this.#exchange.home?.namesAttributes === false) {
+      this.#refuseAttributes('COM_QUERY');
       return;
     }
-    this.#run(text, 'query', next, false);
+    const kill = readKill(text);
+    if (kill === null) this.#run(text, 'query', next, false, head);
+    else this.#kill(kill, () => this.#run(text, 'query', next, false, head));
+  }
+
+  /** `otherwise`: it names no session of the owner's. */
+  #kill(kill: KillRequest, otherwise: () => void): void {
+    const exchange = this.#exchange;
+    const killed = (): void => {
+      if (!exchange.isOver) this.#reply(encodeOk(exchange.home?.status ?? 0));
+    };
+    if (carryOut(kill, this.#owner)) {
+      killed();
+      return;
+    }
+    this.#killElsewhere(kill)
+      .then((found) => {
+        if (found) killed();
+        else if (!exchange.isOver) otherwise();
+      })
+      .catch(() => {
+        if (!exchange.isOver) this.#client.answer(serverErrors.internal);
+      });
   }
 
   #initDb(payload: Buffer, next: Command): void {
-    const name = this.#textOf(payload);
+    const name = this.#textOf(payload, 1);
     // Settles whatever the gate says of it: the current database decides what names mean.
     if (name !== null) this.#run(`USE ${quoteName(name)}`, 'query', next, true);
   }
@@ -118,14 +158,20 @@ export class Commands {
   #prepare(payload: Buffer, next: Command): void {
     const { statements } = this.#exchange;
     statements.preparing();
-    const text = this.#textOf(payload);
+    const text = this.#textOf(payload, 1);
     if (text === null) return;
     if (statements.isFull) this.#client.answer(serverErrors.tooManyStatements);
     else this.#run(text, 'prepare', next, false);
   }
 
   /** Asks leave for a text and sends the client's own bytes, or the text that leave was given for. */
-  #run(text: string, phase: 'query' | 'prepare', next: Command, settles: boolean): void {
+  #run(
+    text: string,
+    phase: 'query' | 'prepare',
+    next: Command,
+    settles: boolean,
+    head: QueryHead | null = null,
+  ): void {
     const exchange = this.#exchange;
     exchange.decide(exchange.gate.admit(text, phase, exchange.signal), (admitted) => {
       exchange.onLink(admitted, text, (link) => {
@@ -133,10 +179,15 @@ export class Commands {
           phase === 'prepare'
             ? { kind: 'prepare', admitted, clientId: exchange.statements.nextId() }
             : { kind: 'query', admitted, settles: settles || admitted.settles };
-        if (admitted.text === null) exchange.forward(link, request, next);
-        else {
+        const isLaidOut = head === null || link.namesAttributes === exchange.namesAttributes;
+        if (admitted.text === null && isLaidOut) exchange.forward(link, request, next);
+        else if (!isLaidOut && head.attributes > 0) {
+          completeFailed(request, 0, 0, 0, refusedCode);
+          this.#refuseAttributes('COM_QUERY');
+        } else {
           const code = phase === 'prepare' ? command.STMT_PREPARE : command.QUERY;
-          exchange.sendText(link, request, code, admitted.text);
+          const front = head && next.buffer.subarray(next.start + 1, next.start + head.textAt);
+          exchange.sendText(link, request, code, admitted.text ?? text, front);
         }
       });
     });
@@ -150,29 +201,36 @@ export class Commands {
       return;
     }
     const flags = executeFlags(payload);
-    if (flags !== 0 && flags !== cursorReadOnly) {
+    const known = exchange.namesAttributes ? cursorReadOnly | parameterCountAvailable : cursorReadOnly;
+    if (flags & ~known) {
       this.#refuse('COM_STMT_EXECUTE with such a cursor');
       return;
     }
+    const { upstream, parameters } = statement;
+    const { namesAttributes = exchange.namesAttributes } = exchange.links.get(upstream) ?? {};
+    const isLaidOut = namesAttributes === exchange.namesAttributes;
+    const sent = isLaidOut ? payload : executeWithoutNames(payload, parameters);
+    if (sent === null) {
+      this.#refuseAttributes('COM_STMT_EXECUTE');
+      return;
+    }
     exchange.statements.endCursor(statement);
-    const cursorFor = flags === 0 ? null : statement.clientId;
+    const cursorFor = flags & cursorReadOnly ? statement.clientId : null;
     if (cursorFor !== null && exchange.statements.cursors >= exchange.gate.limits.portalsMax) {
       this.#client.answer(serverErrors.tooManyCursors);
       return;
     }
     exchange.decide(exchange.gate.readmit(statement.admitted, exchange.signal), (admitted) => {
-      const link = exchange.links.get(statement.upstream);
+      const link = exchange.links.get(upstream);
       // The statement stands on its upstream: leave for another place or text is no leave for this one.
-      if (
-        link === undefined ||
-        admitted.route !== statement.upstream ||
-        admitted.text !== statement.admitted.text
-      ) {
+      if (link === undefined || admitted.route !== upstream || admitted.text !== statement.admitted.text) {
         this.#client.answer(serverErrors.unknownStatement);
         return;
       }
-      payload.writeUInt32LE(statement.upstreamId, 1);
-      exchange.forward(link, { kind: 'execute', admitted, settles: admitted.settles, cursorFor }, next);
+      sent.writeUInt32LE(statement.upstreamId, 1);
+      const request: Request = { kind: 'execute', admitted, settles: admitted.settles, cursorFor };
+      if (sent === payload) exchange.forward(link, request, next);
+      else exchange.send(link, request, sent);
     });
   }
 
@@ -256,9 +314,16 @@ export class Commands {
     this.#client.answer(refusal(this.#exchange.gate.refuseMessage(what)));
   }
 
-  #textOf(payload: Buffer): string | null {
+  /** Attributes that the server can't be given: a statement that might look at them is not to go without. */
+  #refuseAttributes(name: string): void {
+    const refused = this.#exchange.gate.refuseMessage(`${name} with query attributes`);
+    const hint = 'the database behind it takes none: send the statement without';
+    this.#client.answer(refusal({ ...refused, hint }));
+  }
+
+  #textOf(payload: Buffer, at: number): string | null {
     try {
-      return decodeUtf8(payload.subarray(1));
+      return decodeUtf8(payload.subarray(at));
     } catch {
       this.#client.answer(serverErrors.notUtf8);
       return null;

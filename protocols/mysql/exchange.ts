@@ -4,12 +4,14 @@
  */
 import type { CatalogTable } from '../../sql/catalog.ts';
 import type { Admission, Admitted, GateSession, Refused, SessionState } from '../gate.ts';
-import { textCommand } from './client-messages.ts';
+import { capability } from './capabilities.ts';
+import { command, textCommand } from './client-messages.ts';
 import { type Command, wireOf } from './command-queue.ts';
 import { refusal, type ServerError, serverErrors } from './errors.ts';
 import { encodePacket, packetBytesMax } from './framing.ts';
 import type { Link, LinkOwner } from './link.ts';
 import { Links } from './links.ts';
+import { queryCommand } from './query-attributes.ts';
 import type { Finished, Request } from './requests.ts';
 import { PreparedStatements } from './statements.ts';
 import { upstreamFailure } from './upstream-failure.ts';
@@ -42,6 +44,8 @@ export class Exchange implements LinkOwner {
   readonly gate: GateSession;
   readonly links: Links;
   readonly statements: PreparedStatements;
+  /** The client lays out its commands with query attributes. */
+  readonly namesAttributes: boolean;
   readonly #client: ClientEnd;
   readonly #ended = new AbortController();
   /** The upstream that the command under way is at. */
@@ -55,6 +59,7 @@ export class Exchange implements LinkOwner {
     this.#client = client;
     this.gate = gate;
     this.statements = new PreparedStatements(gate.limits.preparedMax);
+    this.namesAttributes = (capabilities & capability.QUERY_ATTRIBUTES) !== 0;
     this.links = new Links(gate, capabilities, this, this.#ended.signal);
   }
 
@@ -136,9 +141,18 @@ export class Exchange implements LinkOwner {
     this.#ask(link, request, wireOf(next), next.sequence);
   }
 
-  /** Sends another text than the client's. */
-  sendText(link: Link, request: Request, code: number, text: string): void {
-    const payload = textCommand(code, text);
+  /** Sends another text than the client's, or the same laid out for another server. `head`: as `queryCommand` takes it. */
+  sendText(link: Link, request: Request, code: number, text: string, head: Buffer | null = null): void {
+    const isQuery = code === command.QUERY;
+    this.send(
+      link,
+      request,
+      isQuery ? queryCommand(text, link.namesAttributes, head) : textCommand(code, text),
+    );
+  }
+
+  /** Sends another command than the client's. */
+  send(link: Link, request: Request, payload: Buffer): void {
     this.#ask(link, request, encodePacket(payload, 0), Math.floor(payload.length / packetBytesMax));
   }
 
@@ -167,8 +181,9 @@ export class Exchange implements LinkOwner {
     if ('settles' in request && request.settles) {
       if (finished.error === null && request.kind === 'query') this.links.noteSetting(this.#text);
       link.noteTemporary(request.admitted.temporary);
-      this.#settle(link, finished, false);
-    } else if (this.#aftermath === 'reset') this.#settle(link, finished, true);
+    }
+    const reset = this.#aftermath === 'reset';
+    if (finished.settles || reset) this.#settle(link, finished, reset);
     else this.#client.done();
   }
 

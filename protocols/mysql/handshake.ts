@@ -3,7 +3,7 @@
  * them (protocol manual, "Connection Phase Packets"). No state and no socket.
  */
 import { ByteReader, ByteWriter, decodeUtf8, ProtocolError } from '../bytes.ts';
-import { capability, utf8mb4Collation } from './capabilities.ts';
+import { capability, serverStatus, utf8mb4Collation } from './capabilities.ts';
 import { readLength, readLengthBytes, writeLengthBytes } from './length-encoded.ts';
 
 /** Protocol::HandshakeV10, as far as it is used. */
@@ -202,7 +202,9 @@ export function readClearPassword(payload: Buffer): string {
   return decodeUtf8(payload.subarray(0, end));
 }
 
-/** An OK_Packet of Cordon's own: no rows, no warnings. */
+/** An OK_Packet of Cordon's own: no rows, no warnings. `status` may be an upstream's. */
 export function encodeOk(status: number): Buffer {
-  return new ByteWriter(16).uint8(0).uint8(0).uint8(0).uint16Le(status).uint16Le(0).finish();
+  // No session state follows, whatever the upstream had to tell.
+  const flags = status & ~serverStatus.SESSION_STATE_CHANGED;
+  return new ByteWriter(16).uint8(0).uint8(0).uint8(0).uint16Le(flags).uint16Le(0).finish();
 }

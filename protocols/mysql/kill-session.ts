@@ -7,12 +7,13 @@ import type { Socket } from 'node:net';
 import { decodeUtf8 } from '../bytes.ts';
 import type { Gate } from '../gate.ts';
 import { carryOut, isOwner, type KillRequest, ownerOf, readKill } from './cancel.ts';
-import { serverStatus } from './capabilities.ts';
+import { capability, serverStatus } from './capabilities.ts';
 import { command } from './client-messages.ts';
 import { ClientSession } from './client-session.ts';
 import { encodeError, serverErrors } from './errors.ts';
 import { encodePacket } from './framing.ts';
 import { encodeOk } from './handshake.ts';
+import { readQueryHead } from './query-attributes.ts';
 import type { Arrival } from './sign-in.ts';
 import { endGently } from './socket-ends.ts';
 
@@ -81,7 +82,7 @@ class KillSession {
       }
       if (received.length < end) return;
       const payload = received.subarray(headerBytes, end);
-      const kill = payload[0] === command.QUERY ? readKill(textOf(payload)) : null;
+      const kill = payload[0] === command.QUERY ? readKill(this.#textOf(payload)) : null;
       if (payload[0] === command.QUERY && kill === null) {
         this.#handOver(true);
         return;
@@ -94,6 +95,15 @@ class KillSession {
       }
       if (kill === null) this.#answer(true);
       else this.#kill(kill);
+    }
+  }
+
+  #textOf(payload: Buffer): string {
+    try {
+      const named = (this.#arrival.capabilities & capability.QUERY_ATTRIBUTES) !== 0;
+      return decodeUtf8(payload.subarray(readQueryHead(payload, named).textAt));
+    } catch {
+      return '';
     }
   }
 
@@ -143,12 +153,4 @@ function isOwn(received: Buffer, length: number): boolean {
   if (length === 0 || length > commandBytesMax || received[3] !== 0) return false;
   const code = received[headerBytes];
   return code === command.QUERY || code === command.PING || code === command.QUIT;
-}
-
-function textOf(payload: Buffer): string {
-  try {
-    return decodeUtf8(payload.subarray(1));
-  } catch {
-    return '';
-  }
 }

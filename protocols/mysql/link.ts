@@ -7,11 +7,13 @@ import type { CatalogTable } from '../../sql/catalog.ts';
 import type { Admitted, UpstreamTarget } from '../gate.ts';
 import { capability, serverStatus } from './capabilities.ts';
 import { temporaryTable } from './catalog.ts';
-import { command, quoteName, textCommand } from './client-messages.ts';
+import { command, quoteName } from './client-messages.ts';
 import { encodePacket } from './framing.ts';
+import { queryCommand } from './query-attributes.ts';
 import { Relay } from './relay.ts';
 import type { Finished, Request } from './requests.ts';
 import type { ResultEnds } from './result-ends.ts';
+import { type Tracking, trackedVariables } from './session-state.ts';
 import { endGently } from './socket-ends.ts';
 import type { UpstreamConnection } from './upstream.ts';
 
@@ -44,6 +46,8 @@ export interface LinkState {
 export class Link {
   readonly target: UpstreamTarget;
   readonly connectionId: number;
+  /** Commands are laid out with query attributes. */
+  readonly namesAttributes: boolean;
   /** The upstream's current database. */
   database: string | null;
   /** Server status flags of the last OK or EOF. */
@@ -51,6 +55,8 @@ export class Link {
   readonly #owner: LinkOwner;
   readonly #socket: Socket;
   readonly #relay: Relay;
+  /** The server tells of changes of the session's state. */
+  readonly #tracks: boolean;
   /** Names under which there may be a temporary table. `table`: what is there; null: not known since a text has named it. */
   readonly #temporary = new Map<string, { schema: string; name: string; table: CatalogTable | null }>();
   #internal: { resolve(finished: Finished): void; reject(error: Error): void } | null = null;
@@ -70,7 +76,13 @@ export class Link {
     this.status = connection.status;
     this.#owner = owner;
     this.#socket = connection.socket;
-    this.#relay = new Relay(payloadBytesMax, resultEnds(capabilities, connection.capabilities));
+    this.namesAttributes = (connection.capabilities & capability.QUERY_ATTRIBUTES) !== 0;
+    this.#tracks = (connection.capabilities & capability.SESSION_TRACK) !== 0;
+    this.#relay = new Relay(
+      payloadBytesMax,
+      resultEnds(capabilities, connection.capabilities),
+      tracking(capabilities, this.#tracks),
+    );
     this.#socket.on('data', this.#onData);
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('close', () => this.#fail(new Error('closed by the upstream')));
@@ -113,7 +125,7 @@ export class Link {
 
   /** @throws InternalQueryFailed (as a rejection) when the server answers with an error. */
   async query(text: string): Promise<readonly (readonly (string | null)[])[]> {
-    return (await this.#command(textCommand(command.QUERY, text))).rows;
+    return (await this.#command(queryCommand(text, this.namesAttributes))).rows;
   }
 
   /** Says whether a text may hold several statements. Rejects as `query` does. */
@@ -136,7 +148,8 @@ export class Link {
 
   /** Gives the session the character set and the SQL modes under which texts mean what they were read to mean. */
   async pin(): Promise<void> {
-    await this.query('SET NAMES utf8mb4');
+    const tracked = this.#tracks ? `, ${trackingOf(defaultTracked)}` : '';
+    await this.query(`SET NAMES utf8mb4${tracked}`);
     const [row] = await this.query('SELECT @@sql_mode');
     const modes = modesOf(row?.[0]);
     const kept = modes.filter((mode) => !forbiddenModes.has(mode));
@@ -145,11 +158,13 @@ export class Link {
 
   /** What the server says of the session now. */
   async inspect(): Promise<LinkState> {
+    const tracked = this.#tracks ? ', @@session_track_system_variables, @@session_track_schema' : '';
     const [row] = await this.query(
-      'SELECT DATABASE(), @@sql_mode, @@character_set_client, @@character_set_connection, @@character_set_results',
+      `SELECT DATABASE(), @@sql_mode, @@character_set_client, @@character_set_connection, @@character_set_results${tracked}`,
     );
-    const [database, modes, client, connection, results] = row ?? [];
+    const [database, modes, client, connection, results, variables, schema] = row ?? [];
     this.database = database ?? null;
+    if (this.#tracks) await this.#keepTracking(variables ?? '', schema ?? '');
     return {
       database: database ?? null,
       pinned:
@@ -158,6 +173,14 @@ export class Link {
         readableCharsets.has(connection ?? '') &&
         (results == null || results === 'binary' || readableCharsets.has(results)),
     };
+  }
+
+  /** The client may ask for more than what Cordon has to hear of, not for less. */
+  async #keepTracking(variables: string, schema: string): Promise<void> {
+    const told = variables.split(',').map((name) => name.trim().toLowerCase());
+    const tellsAll = told.includes('*') || trackedVariables.every((name) => told.includes(name));
+    if (tellsAll && schema === '1') return;
+    await this.query(`SET ${trackingOf(tellsAll ? told : [...told, ...trackedVariables])}`);
   }
 
   /** A text has run that may have made or dropped these. */
@@ -278,6 +301,20 @@ export class Link {
 function resultEnds(client: number, upstream: number): ResultEnds {
   if (!(client & capability.DEPRECATE_EOF)) return 'eof';
   return upstream & capability.DEPRECATE_EOF ? 'ok' : 'eof_to_ok';
+}
+
+function tracking(client: number, tracks: boolean): Tracking {
+  if (!tracks) return 'none';
+  return client & capability.SESSION_TRACK ? 'both' : 'upstream';
+}
+
+/** What servers tell of unless they are told otherwise, and what Cordon has to hear of. */
+const defaultTracked = ['autocommit', 'time_zone', ...trackedVariables];
+
+/** Assignments of a SET. */
+function trackingOf(variables: readonly string[]): string {
+  const names = [...new Set(variables)].filter((name) => /^[\w*]+$/.test(name)).join(',');
+  return `SESSION session_track_system_variables = '${names}', SESSION session_track_schema = ON`;
 }
 
 /** No such table or database, a name that can't be one, or a table that others see and LOCK TABLES leaves out. */

@@ -65,7 +65,9 @@ export class Links {
 
   async #connect(name: UpstreamName): Promise<Link> {
     const target = this.#gate.target(name);
-    const connection = await connectUpstream(target, this.#capabilities, connectTimeoutMs, this.#signal);
+    // What a server tells of the session's state is heard here, whether the client asked for it or not.
+    const asked = this.#capabilities | capability.SESSION_TRACK;
+    const connection = await connectUpstream(target, asked, connectTimeoutMs, this.#signal);
     const { messageBytesMax } = this.#gate.limits;
     const link = new Link(target, connection, this.#capabilities, this.#owner, messageBytesMax);
     try {

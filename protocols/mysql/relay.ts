@@ -13,28 +13,20 @@ import { matchesWildcard, withoutDefault } from './field-list.ts';
 import { PacketFramer, type PacketSink, physicalPackets } from './framing.ts';
 import { MaskedRows } from './masked-rows.ts';
 import type { Outbox } from './outbox.ts';
+import { PrepareResponse } from './prepare-response.ts';
 import { asksForCursor, Breach, completeFailed, type Finished, type Request } from './requests.ts';
-import { isResultEnd, type ResultEnds, readResultEnd, resultEndFor } from './result-ends.ts';
+import { type End, isResultEnd, type ResultEnds, readOkEnd, readResultEnd } from './result-ends.ts';
 import {
-  type PrepareOk,
   readColumn,
   readColumnCount,
   readEofStatus,
   readErrCode,
-  readOk,
   readPrepareOk,
   readTextRow,
-  silencedOk,
 } from './server-messages.ts';
+import type { Tracking } from './session-state.ts';
 
-type State =
-  | 'idle'
-  | 'first'
-  | 'columns'
-  | 'columns_end'
-  | 'rows'
-  | 'prepared_parameters'
-  | 'prepared_columns';
+type State = 'idle' | 'first' | 'columns' | 'columns_end' | 'rows' | 'prepared';
 
 /** As many as a table has columns. */
 const internalRowsMax = 4096;
@@ -48,6 +40,7 @@ export class Relay implements PacketSink {
   timedOut = false;
   readonly #framer: PacketFramer;
   readonly #ends: ResultEnds;
+  readonly #tracking: Tracking;
   readonly #stream = new ClientStream();
   readonly #masked = new MaskedRows();
   #request: Request = { kind: 'plain' };
@@ -58,18 +51,21 @@ export class Relay implements PacketSink {
   #columnCount = 0;
   #plan: MaskPlan | null = null;
   #silent = false;
+  /** The server has told of a change that nobody has looked into yet. */
+  #moved = false;
   /** Rows were left out of what the client asked about: warnings could be of those. */
   #restricted = false;
   #index = 0;
   #resultRows = 0;
   #resultBytes = 0;
-  #prepared: PrepareOk | null = null;
+  #prepare: PrepareResponse | null = null;
   #cursor: Cursor | null = null;
   #internalRows: (string | null)[][] = [];
 
   /** @param payloadBytesMax the largest packet that is read whole (a masked row, metadata). */
-  constructor(payloadBytesMax: number, ends: ResultEnds) {
+  constructor(payloadBytesMax: number, ends: ResultEnds, tracking: Tracking = 'none') {
     this.#ends = ends;
+    this.#tracking = tracking;
     this.#framer = new PacketFramer(this, payloadBytesMax);
   }
 
@@ -110,7 +106,8 @@ export class Relay implements PacketSink {
     this.#stream.begin(lastSent, lastReceived, request.kind === 'internal');
     this.#index = 0;
     this.#plan = null;
-    this.#prepared = null;
+    this.#prepare = null;
+    this.#moved = false;
     this.#internalRows = [];
     this.#silent = 'admitted' in request && request.admitted.watched;
     this.#restricted = 'admitted' in request && request.admitted.text !== null;
@@ -178,9 +175,9 @@ export class Relay implements PacketSink {
       case 'rows':
         this.#row(buffer, start, end, sequence);
         return;
-      case 'prepared_parameters':
-      case 'prepared_columns':
-        this.#preparedDefinition(buffer, start, end, sequence);
+      case 'prepared':
+        this.#prepare?.packet(buffer, start, end, sequence);
+        if (this.#prepare?.isComplete) this.#finish(null, null, []);
         return;
       case 'idle':
         throw new ProtocolError('packet without a request');
@@ -200,14 +197,12 @@ export class Relay implements PacketSink {
       return;
     }
     if (first === 0x00) {
-      const ok = readOk(payload);
-      const silenced = this.#uncounted ? silencedOk(payload, ok) : null;
-      this.#resultEnd(ok.status, buffer, start, end, sequence, silenced);
+      const ok = readOkEnd(this.#tracking, payload, this.#uncounted);
+      this.#resultEnd(ok, buffer, start, end, sequence);
       return;
     }
     if (first === 0xfe && (kind === 'plain' || kind === 'internal')) {
-      const status = readResultEnd(this.#ends, payload);
-      this.#resultEnd(status, buffer, start, end, sequence, resultEndFor(this.#ends, payload, false));
+      this.#resultEnd(this.#readEnd(payload, false), buffer, start, end, sequence);
       return;
     }
     if (first === 0xfb) throw new Breach('the upstream asked for a local file', null);
@@ -246,25 +241,15 @@ export class Relay implements PacketSink {
     }
     const status = readEofStatus(payload);
     if (!this.#beginRows()) return;
+    const ended = this.#readEnd(payload, this.#uncounted);
     if (status & serverStatus.CURSOR_EXISTS) {
       if (!asksForCursor(this.#request)) throw new ProtocolError('a cursor that was not asked for');
       this.#stream.release(sequence);
-      this.#resultEnd(
-        status,
-        buffer,
-        start,
-        end,
-        sequence,
-        resultEndFor(this.#ends, payload, this.#uncounted),
-      );
+      this.#resultEnd(ended, buffer, start, end, sequence);
       return;
     }
     if (this.#ends === 'eof_to_ok' || this.#request.kind === 'fields') this.#stream.leaveOut();
-    else {
-      const silenced = resultEndFor(this.#ends, payload, this.#uncounted);
-      if (silenced === null) this.#stream.emit(buffer, start, end, sequence, true);
-      else this.#stream.push(silenced, sequence, true);
-    }
+    else this.#emitOr(ended.replacement, buffer, start, end, sequence, true);
     this.#stream.release(sequence + 1);
   }
 
@@ -304,16 +289,8 @@ export class Relay implements PacketSink {
     }
     if (first === 0xfe && isResultEnd(this.#ends, length, first)) {
       this.#masked.flush(this.outbox);
-      const payload = buffer.subarray(start, end);
-      const status = readResultEnd(this.#ends, payload);
-      this.#resultEnd(
-        status,
-        buffer,
-        start,
-        end,
-        sequence,
-        resultEndFor(this.#ends, payload, this.#uncounted),
-      );
+      const ended = this.#readEnd(buffer.subarray(start, end), this.#uncounted);
+      this.#resultEnd(ended, buffer, start, end, sequence);
       return;
     }
     if (this.#request.kind === 'internal') {
@@ -343,42 +320,32 @@ export class Relay implements PacketSink {
     const request = this.#request;
     if (request.kind !== 'prepare') throw new ProtocolError('COM_STMT_PREPARE_OK out of place');
     const payload = buffer.subarray(start, end);
-    const prepared = readPrepareOk(payload);
-    this.#prepared = prepared;
+    this.#prepare = new PrepareResponse(readPrepareOk(payload), this.#ends, this.#stream);
     payload.writeUInt32LE(request.clientId, 1);
     this.#stream.emit(buffer, start, end, sequence);
-    this.#left = prepared.parameters;
-    this.#state = 'prepared_parameters';
-    if (this.#left === 0) this.#preparedColumns();
+    this.#state = 'prepared';
+    if (this.#prepare.isComplete) this.#finish(null, null, []);
   }
 
-  #preparedDefinition(buffer: Buffer, start: number, end: number, sequence: number): void {
-    const isDefinition = this.#left > 0;
-    if (isDefinition) this.#left -= 1;
-    else readEofStatus(buffer.subarray(start, end));
-    if (isDefinition || this.#ends === 'eof') this.#stream.emit(buffer, start, end, sequence);
-    else this.#stream.leaveOut();
-    // Behind the last definition stands an EOF_Packet, or nothing.
-    if (isDefinition && (this.#left > 0 || this.#ends !== 'ok')) return;
-    if (this.#state === 'prepared_parameters') this.#preparedColumns();
-    else this.#finish(null, null, []);
+  #readEnd(payload: Buffer, silent: boolean): End {
+    return readResultEnd(this.#ends, this.#tracking, payload, silent);
   }
 
-  #preparedColumns(): void {
-    this.#state = 'prepared_columns';
-    this.#left = this.#prepared?.columns ?? 0;
-    if (this.#left === 0) this.#finish(null, null, []);
-  }
-
-  /** An OK or EOF ends one result; `replacement` is the payload that the client gets in its place. */
-  #resultEnd(
-    status: number,
+  #emitOr(
+    replacement: Buffer | null,
     buffer: Buffer,
     start: number,
     end: number,
     sequence: number,
-    replacement: Buffer | null,
+    held: boolean,
   ): void {
+    if (replacement === null) this.#stream.emit(buffer, start, end, sequence, held);
+    else this.#stream.push(replacement, sequence, held);
+  }
+
+  /** An OK or EOF ends one result. */
+  #resultEnd(ended: End, buffer: Buffer, start: number, end: number, sequence: number): void {
+    const { status } = ended;
     const more = (status & serverStatus.MORE_RESULTS_EXISTS) !== 0;
     const request = this.#request;
     this.answered++;
@@ -391,14 +358,19 @@ export class Relay implements PacketSink {
       this.#cursor = new Cursor((request as { admitted: Admitted }).admitted, this.#columns, this.#plan);
       this.#cursor.delivered(this.#resultRows, this.#resultBytes);
     }
-    const settles = !more && 'settles' in request && request.settles;
-    if (replacement === null) this.#stream.emit(buffer, start, end, sequence, settles);
-    else this.#stream.push(replacement, sequence, settles);
+    this.#moved ||= ended.moves;
+    this.#emitOr(ended.replacement, buffer, start, end, sequence, !more && this.#settles);
     if (request.kind === 'fetch') request.cursor.delivered(this.#resultRows, this.#resultBytes);
     else if ('admitted' in request && this.#cursor === null) this.#account(request.admitted, more);
     this.#state = 'first';
     this.#plan = null;
     if (!more) this.#finish(null, status, this.#stream.takeHeld());
+  }
+
+  /** The end of the response waits until the session's state is known. */
+  get #settles(): boolean {
+    const request = this.#request;
+    return request.kind !== 'internal' && (this.#moved || ('settles' in request && request.settles));
   }
 
   // A CALL gives more results than statements: they belong to the last one.
@@ -421,11 +393,10 @@ export class Relay implements PacketSink {
     const request = this.#request;
     // Metadata may be waiting in front of an error that comes in place of its end.
     this.#stream.release(sequence);
-    const settles = 'settles' in request && request.settles;
     this.answered++;
     const other = otherWords(code, payload, this.#silent, this.timedOut);
-    if (other !== null) this.#stream.push(encodeErrorPayload(other), sequence, settles);
-    else this.#stream.emit(buffer, start, end, sequence, settles);
+    const replacement = other === null ? null : encodeErrorPayload(other);
+    this.#emitOr(replacement, buffer, start, end, sequence, this.#settles);
     completeFailed(request, this.#index, this.#resultRows, this.#resultBytes, String(code));
     this.#finish(code, null, this.#stream.takeHeld());
   }
@@ -439,7 +410,8 @@ export class Relay implements PacketSink {
       status,
       held,
       nextSequence,
-      prepared: this.#prepared,
+      settles: this.#settles,
+      prepared: this.#prepare?.prepared ?? null,
       cursor: this.#cursor,
       rows: this.#internalRows,
     };

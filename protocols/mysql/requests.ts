@@ -27,10 +27,12 @@ export interface Finished {
   readonly error: number | null;
   /** Server status flags; null after an error, which carries none. */
   readonly status: number | null;
-  /** The packet that ends a settling statement's response: for the client, once the session's state is known. */
+  /** The packet that ends the response when it settles: for the client, once the session's state is known. */
   readonly held: readonly Buffer[];
   /** The number that the first held packet has, or that a packet in its place would have. */
   readonly nextSequence: number;
+  /** The session may mean something else from now on: it was asked to, or the server says so. */
+  readonly settles: boolean;
   readonly prepared: PrepareOk | null;
   /** The cursor that an execution has opened: its rows are still to come. */
   readonly cursor: Cursor | null;

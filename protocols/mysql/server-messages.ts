@@ -23,23 +23,10 @@ export function readOk(payload: Buffer): Ok {
   return { status, statusAt };
 }
 
-/** The same OK_Packet without warning count and info text: both tell of values that rows would show masked. */
-export function silencedOk(payload: Buffer, ok: Ok): Buffer {
-  const silent = Buffer.alloc(ok.statusAt + 4);
-  payload.copy(silent, 0, 0, ok.statusAt + 2);
-  return silent;
-}
-
 /** EOF_Packet of protocol 4.1: 0xFE, warnings, status. */
 export function readEofStatus(payload: Buffer): number {
   if (payload.length !== 5 || payload[0] !== 0xfe) throw new ProtocolError('EOF packet expected');
   return payload.readUInt16LE(3);
-}
-
-export function silencedEof(payload: Buffer): Buffer {
-  const silent = Buffer.from(payload);
-  silent.writeUInt16LE(0, 1);
-  return silent;
 }
 
 export interface Err {

@@ -8,6 +8,7 @@ export interface PreparedStatement {
   readonly clientId: number;
   readonly upstream: UpstreamName;
   readonly upstreamId: number;
+  readonly parameters: number;
   readonly admitted: Admitted;
 }
 
@@ -47,7 +48,8 @@ export class PreparedStatements {
   finished(request: Request, finished: Finished, upstream: UpstreamName): void {
     if (request.kind === 'prepare' && finished.prepared !== null) {
       const { clientId, admitted } = request;
-      const statement = { clientId, upstream, upstreamId: finished.prepared.statementId, admitted };
+      const { statementId: upstreamId, parameters } = finished.prepared;
+      const statement = { clientId, upstream, upstreamId, parameters, admitted };
       this.#byId.set(clientId, statement);
       this.#last = statement;
     } else if (request.kind === 'fetch') {

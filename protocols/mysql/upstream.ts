@@ -8,7 +8,7 @@ import type { ConnectionOptions } from 'mysql2/promise';
 import { ProtocolError } from '../bytes.ts';
 import type { UpstreamTarget, UpstreamTls } from '../gate.ts';
 import { type Answerer, answererFor, type Channel } from './authentication.ts';
-import { capability, neededCapabilities } from './capabilities.ts';
+import { capability, neededCapabilities, optionalCapabilities } from './capabilities.ts';
 import { command, textCommand } from './client-messages.ts';
 import { Dialogue, type Packet } from './dialogue.ts';
 import {
@@ -40,7 +40,7 @@ class UpstreamRefused extends Error {
 const handshakeBytesMax = 256 * 1024;
 
 /**
- * @param capabilities relayed flags that have to be in force on the connection; DEPRECATE_EOF if it can be had
+ * @param capabilities relayed flags that have to be in force on the connection, the optional ones if they can be had
  * @throws UpstreamRefused, ProtocolError, AuthenticationRefused, or the socket's own error
  */
 export async function connectUpstream(
@@ -113,9 +113,9 @@ export async function killQuery(
 }
 
 function agree(greeting: Greeting, capabilities: number): number {
-  const optional = capabilities & greeting.capabilities & capability.DEPRECATE_EOF;
+  const optional = capabilities & greeting.capabilities & optionalCapabilities;
   const wanted =
-    (capabilities & ~capability.DEPRECATE_EOF) | optional | neededCapabilities | capability.CONNECT_WITH_DB;
+    (capabilities & ~optionalCapabilities) | optional | neededCapabilities | capability.CONNECT_WITH_DB;
   if ((greeting.capabilities & wanted) !== wanted) {
     throw new UpstreamRefused('the upstream lacks a capability that the client was promised');
   }
