@@ -63,6 +63,17 @@ export interface AuditLog {
    * then nothing that the event speaks of may happen.
    */
   append(template: EventTemplate, at: number, more: Omit<AuditEvent, 'at' | 'event'>): void;
+  /**
+   * As `append` for many at once: the event is written at the end of this turn of the event loop, together with all others of the
+   * turn. What it gives is for `isStaged`; 0: it is written already, as always while the journal makes trouble. Throws
+   * AuditUnavailable when that is known at once.
+   */
+  stage(template: EventTemplate, at: number, more: Omit<AuditEvent, 'at' | 'event'>): number;
+  /** The events of this number are not written yet: nothing that they speak of may happen. */
+  isStaged(staged: number): boolean;
+  /** Told when what is staged now has been written. false: it can't be, and what it speaks of must not happen. `waiter` doesn't
+   *  throw. To be called only while something is staged. */
+  onWritten(waiter: (isWritten: boolean) => void): void;
   /** As `append`, but the event may wait for the next `append` or 50 ms, whichever is first: for what has already
    *  happened (a completion). Never throws. */
   defer(template: EventTemplate, at: number, more: Omit<AuditEvent, 'at' | 'event'>): void;

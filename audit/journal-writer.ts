@@ -37,6 +37,8 @@ export interface JournalWriter {
    * this one isn't there.
    */
   write(template: JournalTemplate, rest: string): void;
+  /** Keeps the event for the next write or flush. false, and it isn't kept: it is too large, or `keptBytesMax` would be passed. */
+  stage(template: JournalTemplate, rest: string, keptBytesMax: number): boolean;
   /** Keeps the event for the next write or flush. Never throws. Returns the bytes that are kept. */
   defer(template: JournalTemplate, rest: string): number;
   /** Writes the deferred lines. Throws AuditUnavailable and keeps those that weren't written. */
@@ -269,6 +271,12 @@ export function openJournalWriter(
         if (!isDefined) template.definedIn = 0;
         throw error;
       }
+    },
+    stage(template, rest, keptBytesMax) {
+      const most = template.json.length + rest.length;
+      if (most > settings.lineBytesMax || used + most > keptBytesMax) return false;
+      used += encode(textOf(template, rest));
+      return true;
     },
     defer(template, rest) {
       const most = template.json.length + rest.length;

@@ -135,6 +135,9 @@ function start(directory: string, options: AuditLogOptions, owner: Ownership): R
   return {
     template: log.template,
     append: log.append,
+    stage: log.stage,
+    isStaged: log.isStaged,
+    onWritten: log.onWritten,
     defer: log.defer,
     settle: log.settle,
     lag: log.lag,

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { type AuditLog, AuditUnavailable } from './event.ts';
+import { type AuditEvent, type AuditLog, AuditUnavailable, type EventTemplate } from './event.ts';
 import { eventRest, eventTemplate, type JournalTemplate } from './event-line.ts';
 import type { IngestPort } from './follower.ts';
 import { openJournalWriter, type WriterSettings } from './journal-writer.ts';
@@ -35,6 +35,8 @@ export interface StreamLog extends AuditLog {
 
 /** Deferred lines that go out before their time. */
 const deferBytes = 64 * 1024;
+/** Staged lines beyond which the next one is written at once, with all of them. */
+const stagedBytesMax = 1024 * 1024;
 
 /** `start` is where the store stands in the stream. Throws AuditUnavailable or what the file system throws. */
 export function openStreamLog(
@@ -75,6 +77,10 @@ export function openStreamLog(
   let isClosed = false;
   let deferTimer: NodeJS.Timeout | null = null;
   let isStuck = false;
+  /** Counts turns of the event loop in which something was staged. */
+  let turn = 1;
+  let hasStaged = false;
+  let writtenWaiters: ((isWritten: boolean) => void)[] = [];
   let waiting: { until: JournalPosition; resolve: () => void }[] = [];
 
   function passed(until: JournalPosition): boolean {
@@ -95,16 +101,43 @@ export function openStreamLog(
     ingest.wake();
   }
 
-  function flushDeferred(): void {
-    deferTimer = null;
+  function flush(): boolean {
     try {
       writer.flush();
       isStuck = false;
       wake();
+      return true;
     } catch {
       isStuck = true;
-      deferTimer = setTimeout(flushDeferred, 1000).unref();
+      return false;
     }
+  }
+
+  function flushDeferred(): void {
+    deferTimer = null;
+    if (!flush()) deferTimer = setTimeout(flushDeferred, 1000).unref();
+  }
+
+  function endTurn(): void {
+    if (!hasStaged) return;
+    hasStaged = false;
+    turn++;
+    const waiters = writtenWaiters;
+    writtenWaiters = [];
+    const isWritten = !isClosed && flush();
+    if (!isWritten && !isClosed) deferTimer ??= setTimeout(flushDeferred, 1000).unref();
+    for (const waiter of waiters) waiter(isWritten);
+  }
+
+  function append(template: EventTemplate, at: number, more: Omit<AuditEvent, 'at' | 'event'>): void {
+    writer.write(template as JournalTemplate, eventRest(at, more));
+    isStuck = false;
+    if (!isAwake) wake();
+  }
+
+  function refuseWhenFull(): void {
+    if (isClosed) throw new AuditUnavailable('the audit log is closed');
+    if (lag() > journalBytesMax) throw new AuditUnavailable('the audit store is too far behind the journal');
   }
 
   function settle(): Promise<void> {
@@ -149,11 +182,26 @@ export function openStreamLog(
   return {
     template: eventTemplate,
     append(template, at, more) {
-      if (isClosed) throw new AuditUnavailable('the audit log is closed');
-      if (lag() > journalBytesMax)
-        throw new AuditUnavailable('the audit store is too far behind the journal');
-      writer.write(template as JournalTemplate, eventRest(at, more));
-      if (!isAwake) wake();
+      refuseWhenFull();
+      append(template, at, more);
+    },
+    stage(template, at, more) {
+      refuseWhenFull();
+      const isStagedNow =
+        !isStuck && writer.stage(template as JournalTemplate, eventRest(at, more), stagedBytesMax);
+      if (!isStagedNow) {
+        append(template, at, more);
+        return 0;
+      }
+      if (!hasStaged) {
+        hasStaged = true;
+        setImmediate(endTurn);
+      }
+      return turn;
+    },
+    isStaged: (staged) => hasStaged && staged === turn,
+    onWritten(waiter) {
+      writtenWaiters.push(waiter);
     },
     defer(template, at, more) {
       if (isClosed) return;

@@ -112,7 +112,7 @@ export class AdmittedText implements Admitted {
   };
 
   #planned<P>(plan: P | null, index: number): P | null {
-    if (plan !== null) this.#session.templatesFor(this.decided).masked[index] = true;
+    if (plan !== null) this.#session.audit.templatesFor(this.decided).masked[index] = true;
     return plan;
   }
 
@@ -123,7 +123,7 @@ export class AdmittedText implements Admitted {
         'sign in again; if it stays, tell the operator',
       ),
       null,
-      this.#session.statementId(this.#firstId + index),
+      this.#session.audit.statementId(this.#firstId + index),
     );
   }
 
@@ -131,7 +131,7 @@ export class AdmittedText implements Admitted {
     const { state } = this.#session;
     if (error === null) this.#session.succeeded(this, index);
     const { meters } = this.#session;
-    const templates = this.#session.templatesFor(this.decided);
+    const templates = this.#session.audit.templatesFor(this.decided);
     meters.rows.value += rows;
     meters.bytes.value += bytes;
     if (templates.masked[index]) meters.rowsMasked.value += rows;
@@ -140,7 +140,7 @@ export class AdmittedText implements Admitted {
     const now = state.now();
     const duration = Math.max(0, Math.round((now - this.#startedAt) * 1000));
     meters.statementSeconds.observe(duration / 1e6);
-    const statement_id = this.#session.statementId(this.#firstId + index);
+    const statement_id = this.#session.audit.statementId(this.#firstId + index);
     state.audit.defer(
       template,
       now,

@@ -25,13 +25,7 @@ import { SessionAudit } from './session-audit.ts';
 import { SessionCaches } from './session-caches.ts';
 import { SqlStatements } from './sql-statements.ts';
 import type { GatewayState, OpenSession } from './state.ts';
-import {
-  isUnknownName,
-  makeTemplates,
-  shapeOf,
-  type TextTemplates,
-  tablesOf,
-} from './statement-templates.ts';
+import { isUnknownName, shapeOf, tablesOf } from './statement-templates.ts';
 
 export interface Opening {
   readonly id: string;
@@ -43,8 +37,6 @@ export interface Opening {
   readonly seat: Seat;
 }
 
-const templatesMax = 500;
-
 export class LiveSession implements GateSession {
   readonly id: string;
   readonly home: string;
@@ -53,7 +45,7 @@ export class LiveSession implements GateSession {
   readonly meters: ProtocolMeters;
   readonly #opening: Opening;
   readonly #open: OpenSession;
-  readonly #audit: SessionAudit;
+  readonly audit: SessionAudit;
   #names: readonly string[] = [];
   #pinned: string | null = null;
   /** MySQL: DDL ran in the open transaction, so that what the catalog says is not what the transaction sees. */
@@ -62,9 +54,7 @@ export class LiveSession implements GateSession {
   readonly #views: OwnViews;
   namesVersion = 0;
   readonly #caches: SessionCaches;
-  #templates = new Map<DecidedText, TextTemplates>();
   readonly #sqlStatements: SqlStatements;
-  #nextStatement = 1;
   #closed = false;
 
   static open(
@@ -73,7 +63,7 @@ export class LiveSession implements GateSession {
   ): LiveSession | { effect: 'refuse'; fault: 'unavailable'; message: string } {
     const session = new LiveSession(state, opening);
     try {
-      session.#audit.opened();
+      session.audit.opened();
     } catch (error) {
       if (!(error instanceof AuditUnavailable)) throw error;
       return { effect: 'refuse', fault: 'unavailable', message: auditUnavailable.message };
@@ -97,7 +87,7 @@ export class LiveSession implements GateSession {
       portalsMax: limits.portals_max,
     };
     this.#sqlStatements = new SqlStatements(limits.prepared_max);
-    this.#audit = new SessionAudit(state, opening);
+    this.audit = new SessionAudit(state, opening);
     const { principal, client, database } = opening;
     const { issuer, subject, groups } = principal;
     this.#caches = new SessionCaches(state, JSON.stringify([issuer, subject, groups, client, database.name]));
@@ -192,9 +182,21 @@ export class LiveSession implements GateSession {
     }
     view.asked();
     return {
-      ...refusedBy(catalogToRead, null, this.statementId(this.#nextStatement)),
+      ...refusedBy(catalogToRead, null, this.audit.nextId),
       lacksCatalog: view.upstream.name,
     };
+  }
+
+  get unjournaled(): boolean {
+    return this.audit.unjournaled;
+  }
+
+  onJournaled(waiter: (isWritten: boolean) => void): void {
+    this.audit.onJournaled(waiter);
+  }
+
+  refuseUnjournaled(): Refused {
+    return this.audit.unavailable(this.audit.nextId);
   }
 
   refuseMessage(name: string): Refused {
@@ -213,24 +215,7 @@ export class LiveSession implements GateSession {
     this.state.sessions.delete(this.id);
     this.#opening.seat.release();
     this.#views.end();
-    this.#audit.closed(this.#open.openedAt);
-  }
-
-  /** The templates of a decided text, made once in a session. */
-  templatesFor(decided: DecidedText): TextTemplates {
-    let templates = this.#templates.get(decided);
-    if (!templates) {
-      if (this.#templates.size >= templatesMax) this.#templates.clear();
-      templates = makeTemplates(
-        this.state.audit,
-        this.#audit.common(),
-        this.#opening.principal.groups,
-        decided,
-        this.meters,
-      );
-      this.#templates.set(decided, templates);
-    }
-    return templates;
+    this.audit.closed(this.#open.openedAt);
   }
 
   #decide(text: string): DecidedText | null {
@@ -354,31 +339,22 @@ export class LiveSession implements GateSession {
       readsTemporary(decided);
     const drift = decided.allowed ? driftIn(decided, outdated === true, this.#catalogMoved) : null;
     if (drift) return this.#refuseUnanalyzed(drift, shapeOf(decided));
-    const { state } = this;
-    const firstId = this.#nextStatement;
-    this.#nextStatement += Math.max(1, decided.statements.length);
+    const { audit, state } = this;
+    const firstId = audit.take(decided.statements.length);
     this.#open.statements += decided.statements.length;
-    const templates = this.templatesFor(decided);
     const at = state.now();
     try {
-      for (let i = 0; i < templates.decided.length; i++) {
-        const more: { statement_id: string; sql?: string } = { statement_id: this.statementId(firstId + i) };
-        if (state.config.audit.sql === 'full') more.sql = text;
-        state.audit.append(templates.decided[i]!, at, more);
-      }
+      audit.decided(decided, text, firstId, at);
     } catch (error) {
       if (!(error instanceof AuditUnavailable)) throw error;
-      state.meters.auditUnavailable.value++;
-      this.meters.refused(auditUnavailable);
-      return refusedBy(auditUnavailable, null, this.statementId(firstId));
+      return audit.unavailable(audit.statementId(firstId));
     }
-    for (let i = 0; i < templates.counts.length; i++) templates.counts[i]!.value++;
     if (!decided.allowed) {
       const at = decided.decisions.findIndex((decision) => decision.effect !== 'allow');
       return refusedBy(
         becauseOf(decided.decisions[at]!),
         decided.statements[at]!,
-        this.statementId(firstId + at),
+        audit.statementId(firstId + at),
       );
     }
     const isMySql = this.#opening.database.protocol === 'mysql';
@@ -398,10 +374,6 @@ export class LiveSession implements GateSession {
 
   statementNamed(name: string): void {
     this.#sqlStatements.forget(name);
-  }
-
-  statementId(number: number): string {
-    return `${this.id}-${number}`;
   }
 
   async #admitAfterReading(
@@ -436,8 +408,8 @@ export class LiveSession implements GateSession {
   }
 
   #refuseUnanalyzed(because: Because, shape: string): Refused {
-    const id = this.statementId(this.#nextStatement++);
-    this.#audit.refused(because, shape, id);
+    const id = this.audit.statementId(this.audit.take(1));
+    this.audit.refused(because, shape, id);
     this.meters.refused(because);
     return refusedBy(because, null, id);
   }

@@ -50,6 +50,9 @@ export interface Refused {
   /** PostgreSQL: nothing is decided yet. The session's own catalog is to be read on its connection to this upstream and handed
    *  over with `GateSession.refreshed`, and the text admitted again; a protocol that can't do that takes this as a refusal. */
   readonly lacksCatalog?: UpstreamName;
+  /** PostgreSQL: the server may be asked for its own words, by a Parse of the text that is never bound. What it takes without an
+   *  error stays refused. */
+  readonly serverMayWord?: true;
 }
 
 /** Leave to run one text. */
@@ -118,8 +121,8 @@ export interface GateSession {
   /** The open transaction's upstream, null when it ends: routes are pinned meanwhile. */
   pinned(upstream: UpstreamName | null): void;
   /**
-   * Analyzes and decides a whole text (Query, Parse, COM_QUERY, COM_STMT_PREPARE). When it allows, the decision is
-   * already in the journal. Answers at once unless the catalog has to be read or a person asked; `signal`
+   * Analyzes and decides a whole text (Query, Parse, COM_QUERY, COM_STMT_PREPARE). When it allows, the decision is in the
+   * journal, or, on PostgreSQL, on its way there (`unjournaled`). Answers at once unless the catalog has to be read or a person asked; `signal`
    * ends the wait (cancel, disconnect).
    */
   admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission>;
@@ -134,6 +137,16 @@ export interface GateSession {
   /** PostgreSQL: a Parse or Close of the client's is about to change what this name of a prepared statement stands for, which
    *  SQL's PREPARE and EXECUTE use as well. */
   statementNamed?(name: string): void;
+  /** PostgreSQL: decisions of this session are not in the journal yet; nothing that was admitted may leave for an upstream before
+   *  `onJournaled` has told so. */
+  readonly unjournaled: boolean;
+  /**
+   * Tells `waiter`, in this turn of the event loop, that they are there, or that they can't be written: then nothing of what was
+   * admitted meanwhile may leave ever. `waiter` doesn't throw.
+   */
+  onJournaled(waiter: (isWritten: boolean) => void): void;
+  /** Words the refusal of what could not be journaled. */
+  refuseUnjournaled(): Refused;
   /** A message or command that is refused for what it is (FunctionCall, COM_PROCESS_KILL): journals it and words the refusal. */
   refuseMessage(name: string): Refused;
   /** The limits of this session (bytes, counts). */

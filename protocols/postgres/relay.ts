@@ -9,6 +9,7 @@ import { ClientRequests } from './client-requests.ts';
 import { breach, encodeFatal, endOf, serverRefusal } from './errors.ts';
 import { afterAnswers, type Blocked, type Flow, type Handled, type RelayEnds, RoutePin } from './flow.ts';
 import { ClientFrames } from './framing.ts';
+import { refuseHeld } from './held.ts';
 import { Request, RequestQueue } from './requests.ts';
 import { type ResultEvents, Results } from './results.ts';
 import { status } from './server-messages.ts';
@@ -92,6 +93,17 @@ export class Relay implements ResultEvents, Flow {
       return;
     }
     if (this.#blocked === 'full' && this.queue.length < inFlightMax / 2) this.#unblock();
+  }
+
+  /** What goes upstream in place of `held`, whose decisions could not be journaled; null: the session has ended instead. */
+  instead(held: readonly Buffer[]): Buffer | null {
+    if (this.#ended) return null;
+    try {
+      return refuseHeld(this.queue, held, this.#session.refuseUnjournaled());
+    } catch (error) {
+      this.#fail(error, 'the client');
+      return null;
+    }
   }
 
   /** A cancel request: ends a wait for a decision. True when there was none, and the upstream is to be asked. */

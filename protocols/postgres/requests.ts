@@ -81,6 +81,11 @@ export class RequestQueue {
     return this.#items[this.#head] ?? null;
   }
 
+  /** The newest `count`, oldest first. */
+  last(count: number): readonly Request[] {
+    return this.#items.slice(Math.max(this.#head, this.#items.length - count));
+  }
+
   push(request: Request): void {
     this.#items.push(request);
   }

@@ -344,12 +344,12 @@ export class Results implements FrameReader {
     if (head.kind === 'sync') return relayed;
     if (head.kind === 'query') {
       if (head.failed) throw breach('failed a statement twice');
-      if (head.refused === null) this.#finish(head, head.rows, sqlState);
+      this.#finish(head, head.rows, refused?.sqlState ?? sqlState);
       head.failed = true;
       head.copy = null;
       return relayed;
     }
-    if (head.kind === 'execute') this.#finish(head, head.rows, sqlState);
+    if (head.kind === 'execute') this.#finish(head, head.rows, refused?.sqlState ?? sqlState);
     const synced = this.#queue.skipToSync((request) => {
       if (request.preparedGuess !== null) this.#statements.abandon(request.name, request.preparedGuess);
       if (request.portalGuess !== null) this.#portals.abandon(request.name, request.portalGuess);

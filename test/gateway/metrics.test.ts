@@ -198,6 +198,8 @@ test('what is refused because the audit takes nothing is counted, and it is not 
     execFileSync('prlimit', ['--pid', String(world.gateway.process.pid), `--fsize=${soft}:`]);
   // As on a full disk, no file can grow.
   fileSize('1');
+  // The first one was decided, and counts as such, before the journal was found to take nothing.
+  await assert.rejects(client.query('SELECT name FROM products WHERE id = 1'), /audit journal/);
   await assert.rejects(client.query('SELECT name FROM products WHERE id = 1'), /audit journal/);
   await assert.rejects(connectPostgres(world, 'ana'));
   const full = await scrape(world);
@@ -205,9 +207,9 @@ test('what is refused because the audit takes nothing is counted, and it is not 
   fileSize('unlimited');
   assert.deepEqual([ready.status, ready.body], [503, 'the audit can not be written\n']);
   const more = (name: string, labels: Record<string, string> = {}) => grown(before, full, name, labels);
-  assert.equal(more('cordon_audit_unavailable_total'), 2);
-  assert.equal(more('cordon_statements_total', { decision: 'refuse', reason: 'audit_unavailable' }), 1);
-  assert.equal(more('cordon_statements_total'), 1);
+  assert.equal(more('cordon_audit_unavailable_total'), 3);
+  assert.equal(more('cordon_statements_total', { decision: 'refuse', reason: 'audit_unavailable' }), 2);
+  assert.equal(more('cordon_statements_total', { decision: 'allow', reason: 'ok' }), 1);
   assert.equal(more('cordon_sign_ins_total', { result: 'audit_unavailable' }), 1);
   await client.query('SELECT name FROM products WHERE id = 1');
   // Completions that wait are tried again once a second.

@@ -2,6 +2,7 @@
  * A gate for the protocol's own tests: it lets everything through but texts that hold `forbidden`, masks columns named `email`,
  * and remembers what it was told.
  */
+import assert from 'node:assert/strict';
 import type { Masker, MaskPlan, ResultColumn } from '../../masking/masker.ts';
 import type {
   Admitted,
@@ -104,6 +105,9 @@ export class OpenGate implements Gate {
         preparedMax: preparedMax ?? 100,
         portalsMax: portalsMax ?? 10,
       },
+      unjournaled: false,
+      onJournaled: () => assert.fail('MySQL does not wait for the journal'),
+      refuseUnjournaled: () => assert.fail('MySQL does not wait for the journal'),
       closed: () => {
         this.closed += 1;
       },

@@ -1,7 +1,7 @@
 /**
  * A gate for the protocol's own tests: it lets everything through but texts that hold `forbidden`, masks columns
  * named `email`, and remembers what it was told. `route:NAME` in a comment chooses the upstream, `slow` an answer that
- * comes later, `held` one that comes when the wait is aborted.
+ * comes later, `unread` a refusal that the server may word, `held` one that comes when the wait is aborted.
  */
 import net from 'node:net';
 import type { CopyPlan, Masker, MaskPlan, ResultColumn } from '../../masking/masker.ts';
@@ -82,6 +82,15 @@ export class OpenGateSession implements GateSession {
   closed(): void {
     this.isClosed = true;
   }
+  /** What waits to be journaled, when a test says that it does. */
+  waiters: ((isWritten: boolean) => void)[] = [];
+  unjournaled = false;
+  onJournaled(waiter: (isWritten: boolean) => void): void {
+    this.waiters.push(waiter);
+  }
+  refuseUnjournaled(): Refused {
+    return refusal('the journal is full');
+  }
   refuseMessage(name: string): Refused {
     this.refusedMessages.push(name);
     return refusal(`${name} is not available`);
@@ -119,6 +128,8 @@ export class OpenGateSession implements GateSession {
 
   #decide(text: string): Admission {
     if (text.includes('forbidden')) return refusal('this text is forbidden');
+    if (text.includes('/*unread*/'))
+      return { ...refusal('this text was not understood'), serverMayWord: true };
     const statements = text.split(';').filter((part) => part.trim() !== '').length;
     return {
       effect: 'allow',
