@@ -16,6 +16,7 @@ export function refusedBy(because: Because, statement: Statement | null, decisio
     detail: `reason: ${because.reasons[0] ?? 'opaque_statement'}; decision: ${decisionId}`,
     hint: because.hint,
     position: statement?.kind === 'opaque' ? statement.position : null,
+    ...(because.serverMayWord ? { serverMayWord: true } : {}),
   };
 }
 

@@ -16,7 +16,7 @@ import {
   touchedBy,
   triggerFindings,
 } from './effects.ts';
-import { doingEverything } from './everything.ts';
+import { anything, doingEverything } from './everything.ts';
 import type { Finding } from './finding.ts';
 import type { Policy, Role } from './model.ts';
 import { type Play, placeTables, rowLocality } from './placement.ts';
@@ -66,7 +66,7 @@ function decideUnguarded(
   const nobody = entryFinding(policy, context, held, roles);
   if (nobody !== null) return stop(nobody);
   if (statement.kind === 'opaque') {
-    return stop({
+    const refused = stop({
       reason: statement.reason === 'unknown_name' ? 'unknown_name' : 'opaque_statement',
       rule: null,
       message: statement.message,
@@ -75,6 +75,10 @@ function decideUnguarded(
           ? 'check the spelling and the schema; a table made a moment ago is seen with the next statement'
           : "write it in another way; what isn't understood is not passed on",
     });
+    const all = statement.reason === 'too_long' ? null : anything(policy, roles, catalog);
+    if (all === null || decideAnalyzed(policy, context, all, catalog, now, roles).effect !== 'allow')
+      return refused;
+    return { ...refused, because: { ...refused.because, serverMayWord: true } };
   }
 
   const everything = doingEverything(policy, roles, statement, catalog);

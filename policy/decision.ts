@@ -112,6 +112,9 @@ export interface Because {
   readonly message: string;
   /** The way out. */
   readonly hint: string;
+  /** The text was not understood, and whoever asks may do everything in the database: the server may be asked what is wrong with
+   *  it, in a way that runs nothing. */
+  readonly serverMayWord?: true;
 }
 
 interface Facts {

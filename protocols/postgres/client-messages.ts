@@ -138,7 +138,7 @@ export function failingParse(statement: string): Buffer {
 export const failingExtended: Buffer = failingParse('cordon_refused');
 
 /** A Parse with another text, all else as it was. */
-export function encodeParse(message: ParseMessage, replacement: string): Buffer {
+export function encodeParse(message: Pick<ParseMessage, 'name' | 'types'>, replacement: string): Buffer {
   return frame(clientType.parse, (w) =>
     w.bytes(Buffer.from(message.name, 'latin1')).uint8(0).cstring(replacement).bytes(message.types),
   );
@@ -159,6 +159,7 @@ export function encodeNamed(type: number, statement: boolean, nameLatin1: string
 }
 
 export const terminate: Buffer = serialize.end();
+export const sync: Buffer = Buffer.from(serialize.sync());
 export const flush: Buffer = Buffer.from(serialize.flush());
 
 function frame(type: number, content: (writer: ByteWriter) => ByteWriter): Buffer {

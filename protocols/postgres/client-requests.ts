@@ -19,6 +19,7 @@ import {
   readNamed,
   readParse,
   readQuery,
+  sync,
 } from './client-messages.ts';
 import { serverRefusal } from './errors.ts';
 import type { Flow, Handled } from './flow.ts';
@@ -123,7 +124,7 @@ export class ClientRequests {
     if (admission instanceof Promise) return flow.wait(admission);
     if (admission.effect === 'refuse') {
       const refused = admission.lacksCatalog ? flow.readCatalog(admission.lacksCatalog) : admission;
-      return refused === 'wait' ? 'again' : this.#refuseQuery(refused);
+      return refused === 'wait' ? 'again' : this.#refuseQuery(refused, text);
     }
     if (mayFetch.test(text) && this.#maskedPortalOpen()) return this.#refuseQuery(this.#fetchRefused());
     const elsewhere = flow.elsewhere(admission.route, admission);
@@ -162,7 +163,9 @@ export class ClientRequests {
     if (admission instanceof Promise) return flow.wait(admission);
     if (admission.effect === 'refuse') {
       const refused = admission.lacksCatalog ? flow.readCatalog(admission.lacksCatalog) : admission;
-      return refused === 'wait' ? 'again' : refuse(refused);
+      if (refused === 'wait') return 'again';
+      const asked = refused.serverMayWord === true && this.#ask(text, message.types);
+      return asked ? this.#refuseExtended(refused, failingParse('')) : refuse(refused);
     }
     const elsewhere = flow.elsewhere(admission.route, admission);
     if (elsewhere === 'wait') return 'again';
@@ -324,11 +327,34 @@ export class ClientRequests {
     return 'verbatim';
   }
 
-  #refuseQuery(refused: Refused): Handled {
+  /**
+   * Has the server parse a text that stays refused: when it says what is wrong with it, the client hears that, and all up to Sync is
+   * skipped. Else a failing Parse of the unnamed statement has to follow, so that nothing ever binds this one. False: not asked.
+   */
+  #ask(text: string, types: Buffer): boolean {
+    if (mayHoldSeveral.test(text)) return false;
+    const question = new Request('parse');
+    question.hidden = true;
+    this.#flow.send(encodeParse({ name: '', types }, text));
+    this.#flow.openGroup(question);
+    return true;
+  }
+
+  #refuseQuery(refused: Refused, text: string | null = null): Handled {
+    const flow = this.#flow;
+    if (refused.serverMayWord && text !== null && this.#ask(text, noTypes)) {
+      const stand = new Request('refusal');
+      stand.refused = refused;
+      flow.send(failingParse(''));
+      flow.openGroup(stand);
+      flow.send(sync);
+      flow.endGroup(new Request('sync'));
+      return 'consumed';
+    }
     const request = new Request('query');
     request.refused = refused;
-    this.#flow.send(failingQuery);
-    this.#flow.endGroup(request);
+    flow.send(failingQuery);
+    flow.endGroup(request);
     return 'consumed';
   }
 
@@ -361,6 +387,10 @@ export class ClientRequests {
 
 /** A FETCH or MOVE can only begin where a statement does; `FETCH FIRST` on a line of its own looks the same. */
 const mayFetch = /(?:^|;|\*\/|[\r\n])\s*(?:fetch|move)\b/i;
+
+/** More than one statement: a Parse of them fails for their number alone. Wrong only on the side of yes. */
+const mayHoldSeveral = /;\s*\S/;
+const noTypes: Buffer = Buffer.alloc(2);
 
 const knownTypes: ReadonlySet<number> = new Set(
   Object.values(clientType).filter((t) => t !== clientType.password),

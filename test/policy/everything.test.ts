@@ -1,7 +1,7 @@
 /** DO, large objects and statistics: decided as if they read and wrote everything, for those who may be decided so. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Analyzed, Channel } from '../../sql/statement.ts';
+import type { Analyzed, Channel, Opaque } from '../../sql/statement.ts';
 import { asking, catalogOf, deciding, inShort, policyFrom, statement, table } from './shop.ts';
 
 const policyOf = (more: { data?: string; role?: string; kinds?: string; top?: string } = {}) =>
@@ -71,4 +71,28 @@ test('ways out of the database stay closed', () => {
     assert.match(decided(by(channel)), /channel_refused/, channel);
   // SQL given as text by another statement than DO has to be understood.
   assert.match(decided(by('dynamic_sql', { statementKind: 'prepare' })), /channel_refused/);
+});
+
+test('the server words what is wrong with a text that was not understood, for who may do everything alone', () => {
+  const opaque = (reason: Opaque['reason']): Opaque => ({
+    kind: 'opaque',
+    shape: '?',
+    reason,
+    message: 'not understood',
+    position: null,
+  });
+  const words = (reason: Opaque['reason'], more: Parameters<typeof policyOf>[0] = {}): boolean => {
+    const decision = deciding(asking('keepers'), opaque(reason), { policy: policyOf(more), catalog });
+    assert.equal(decision.effect, 'refuse');
+    return decision.because.serverMayWord === true;
+  };
+  for (const reason of ['syntax', 'unknown_name', 'unsupported'] as const) assert.ok(words(reason), reason);
+  assert.ok(!words('too_long'));
+  for (const more of [
+    { data: '{ table: public.people, region: us }' },
+    { data: '{ table: public.people, by_row: region }' },
+    { role: "    clear: ['*']" },
+    { kinds: '[select, do]' },
+  ])
+    assert.ok(!words('unknown_name', more), JSON.stringify(more));
 });
