@@ -42,9 +42,10 @@ export class Wire {
     this.#deprecatesEof = deprecatesEof;
   }
 
-  /** Straight to a server. */
-  static async direct(target: UpstreamTarget, deprecatesEof: boolean): Promise<Wire> {
-    const wanted = (flags & ~capability.LONG_PASSWORD) | (deprecatesEof ? capability.DEPRECATE_EOF : 0);
+  /** Straight to a server. `more`: other flags, if the server has them. */
+  static async direct(target: UpstreamTarget, deprecatesEof: boolean, more = 0): Promise<Wire> {
+    const wanted =
+      (flags & ~capability.LONG_PASSWORD) | (deprecatesEof ? capability.DEPRECATE_EOF : 0) | more;
     const { socket, capabilities } = await connectUpstream(target, wanted, 5000);
     assert.equal((capabilities & capability.DEPRECATE_EOF) !== 0, deprecatesEof);
     socket.resume();
@@ -52,10 +53,10 @@ export class Wire {
   }
 
   /** To the listener, in clear. */
-  static async through(port: number, deprecatesEof: boolean, secret = 'token'): Promise<Wire> {
+  static async through(port: number, deprecatesEof: boolean, secret = 'token', more = 0): Promise<Wire> {
     const dialogue = new Dialogue(connect(port, '127.0.0.1'), bytesMax);
     const greeting = await dialogue.next();
-    const capabilities = flags | (deprecatesEof ? capability.DEPRECATE_EOF : 0);
+    const capabilities = flags | (deprecatesEof ? capability.DEPRECATE_EOF : 0) | more;
     const hello = { capabilities, user: 'ana', database: 'crm', plugin: 'mysql_native_password' };
     dialogue.send(
       encodeHandshakeResponse({ ...hello, answer: Buffer.alloc(0) }),
@@ -194,8 +195,14 @@ export class Wire {
 }
 
 /** The same server as one that never heard of DEPRECATE_EOF. */
-export async function withoutDeprecateEof(
+export function withoutDeprecateEof(target: UpstreamTarget): ReturnType<typeof withoutCapabilities> {
+  return withoutCapabilities(target, capability.DEPRECATE_EOF);
+}
+
+/** The same server as one that never heard of these flags, all of them upper ones. */
+export async function withoutCapabilities(
   target: UpstreamTarget,
+  gone: number,
 ): Promise<{ target: UpstreamTarget; close(): void }> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -209,10 +216,7 @@ export async function withoutDeprecateEof(
       const versionEnd = greeting.indexOf(0, 5);
       // Thread id, scramble, filler, lower flags, collation, status: then the upper flags.
       const upperFlags = versionEnd + 1 + 4 + 8 + 1 + 2 + 1 + 2;
-      greeting.writeUInt16LE(
-        greeting.readUInt16LE(upperFlags) & ~(capability.DEPRECATE_EOF >>> 16),
-        upperFlags,
-      );
+      greeting.writeUInt16LE(greeting.readUInt16LE(upperFlags) & ~(gone >>> 16), upperFlags);
       client.write(greeting);
       upstream.pipe(client);
       client.pipe(upstream);
