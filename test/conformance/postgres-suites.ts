@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ClientRun, runClient } from '../servers/client-run.ts';
 import { partings, testOutcomes } from './suite-causes.ts';
+import { writeSuiteInput } from './suite-input.ts';
 import { programs, type SuiteAddress, startSuiteWorld } from './suite-world.ts';
 
 /** For one test; the longest takes some minutes. */
@@ -73,7 +74,8 @@ function environment({ port, user, password }: SuiteAddress): Record<string, str
 }
 
 async function regress(suite: 'regress' | 'isolation', folder: string, address: SuiteAddress) {
-  const input = join(cache, suite);
+  const source = join(cache, suite);
+  const input = suite === 'regress' ? writeSuiteInput(source, folder) : source;
   const runner = join(runners, suite, suite === 'regress' ? 'pg_regress' : 'pg_isolation_regress');
   const schedule = suite === 'regress' ? 'parallel_schedule' : 'isolation_schedule';
   const which =

@@ -80,6 +80,8 @@ export async function startSuiteWorld(): Promise<SuiteWorld> {
         networks: { eu: ['127.0.0.0/8'] },
       },
       policy: './policy.yaml',
+      // A machine that does something else for a while is no reason to refuse.
+      limits: { catalog_timeout_ms: 300_000 },
     }),
   );
   const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
