@@ -7,7 +7,7 @@ import type { CatalogTable } from '../catalog.ts';
 import type { StatementKind } from '../statement.ts';
 import { execute } from './execute.ts';
 import { noteCall, overloadsOf } from './expressions.ts';
-import { type Column, noScope, Unanswerable, type Walk } from './model.ts';
+import { type Column, noScope, Unanswerable, type Walk, type WithScope } from './model.ts';
 import { findTable, noteTable, tableColumns, tableNamed } from './relations.ts';
 import { type Body, check, open, stringsOf, unsupported } from './tree.ts';
 
@@ -144,15 +144,21 @@ function visit(
 }
 
 /** Everything that a new relation's query reads is written into it. */
-function storing(walk: Walk, into: RangeVar, query: Node): void {
+function storing(
+  walk: Walk,
+  into: RangeVar,
+  query: Node,
+  within: WithScope | null = null,
+): readonly Column[] {
   check('RangeVar', into);
   walk.record.has({ kind: 'ddl' });
   walk.record.literalsMatter = true;
   noteTemporary(walk, into);
-  const columns: readonly Column[] = walk.rows(walk, query, { scope: noScope, with: null });
+  const columns: readonly Column[] = walk.rows(walk, query, { scope: noScope, with: within });
   for (const column of columns) walk.record.use(column, 'write');
   const existing = findTable(walk, into.schemaname, into.relname!);
   if (existing) noteTable(walk, into, existing, { reads: false, writes: true, replaceable: false });
+  return columns;
 }
 
 function noteTemporary(walk: Walk, into: RangeVar): void {
@@ -181,9 +187,10 @@ export function selectInto(walk: Walk, into: IntoClause, query: Node): void {
   storing(walk, into.rel!, query);
 }
 
-export function createView(walk: Walk, stmt: ViewStmt): void {
+/** The columns of the view's query, which may name what `within` holds. */
+export function createView(walk: Walk, stmt: ViewStmt, within?: WithScope): readonly Column[] {
   check('ViewStmt', stmt);
-  storing(walk, stmt.view!, stmt.query!);
+  return storing(walk, stmt.view!, stmt.query!, within);
 }
 
 /** A table that a maintenance statement works on. */

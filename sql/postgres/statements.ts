@@ -19,6 +19,7 @@ import type {
 } from 'libpg-query';
 import type { Effect, StatementKind } from '../statement.ts';
 import { copy } from './copy.ts';
+import { createSchema } from './create-schema.ts';
 import { createTableAs, createView, definition, definitionKind, selectInto, worksOn } from './definitions.ts';
 import { definitionIn } from './do-block.ts';
 import { execute } from './execute.ts';
@@ -154,6 +155,8 @@ export function statement(walk: Walk, node: Node, start: number, end: number): T
       definition(walk, name, rest);
       return { kind: 'ddl', columns: nothing };
     }
+    case 'CreateSchemaStmt':
+      return { kind: createSchema(walk, body), columns: nothing };
     case 'RuleStmt':
       createRule(walk, body);
       return { kind: 'ddl', columns: nothing };
