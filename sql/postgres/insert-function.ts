@@ -44,7 +44,7 @@ export function insertFunction(parsed: readonly RawStmt[]): InsertFunction | nul
     .join(
       '',
     )}${functionName}.${caught} FROM pg_temp.${functionName}(); DROP FUNCTION IF EXISTS pg_temp.${functionName}()`;
-  if (plainTree(parsed) !== plainTree(parseSync(form).stmts ?? [])) return null;
+  if (plainTree(parsed) !== plainTree(statementsOf(form))) return null;
   const query = queryIn(body);
   const insert = query === null ? null : insertOf(query);
   return query === null || insert === null ? null : { insert, query, rowType: texts, shown };
@@ -124,12 +124,7 @@ function readCode(body: string): { readonly code: string; readonly queries: read
 
 /** One row, given by its values and nothing else; parameters would be the function's own. */
 function insertOf(query: string): InsertStmt | null {
-  let stmts: readonly RawStmt[];
-  try {
-    stmts = parseSync(query).stmts ?? [];
-  } catch {
-    return null;
-  }
+  const stmts = statementsOf(query);
   const node = stmts.length === 1 ? stmts[0]!.stmt : undefined;
   if (!node || !('InsertStmt' in node)) return null;
   const { relation, cols, selectStmt, returningClause, ...rest } = node.InsertStmt;
@@ -142,6 +137,15 @@ function insertOf(query: string): InsertStmt | null {
     Object.keys(rest).every((field) => field === 'override') &&
     !plainTree(node).includes('"ParamRef":');
   return plain ? node.InsertStmt : null;
+}
+
+/** None where the text can't be read. */
+function statementsOf(text: string): readonly RawStmt[] {
+  try {
+    return parseSync(text).stmts ?? [];
+  } catch {
+    return [];
+  }
 }
 
 const allColumns = '{"exprs":[{"ResTarget":{"val":{"ColumnRef":{"fields":[{"A_Star":{}}]}}}}]}';

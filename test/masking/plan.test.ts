@@ -110,3 +110,9 @@ test('a hash is not made of values that whoever asks has chosen', () => {
   const email = shown([from(2)], [{ ...output('email'), mixed: true }]);
   assert.deepEqual(email, shown([from(2)], [output('email')]));
 });
+
+test('of a message that may quote masked columns nothing is shown', () => {
+  const message: Output = { ...output('email'), quoted: true };
+  assert.deepEqual(shown([from(2)], [message]), ['[redacted]']);
+  assert.deepEqual(shown([from(1)], [{ ...output('id'), quoted: true }]), shown([from(1)], [output('id')]));
+});

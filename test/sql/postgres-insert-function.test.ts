@@ -138,6 +138,16 @@ describe('an INSERT inside a function of its own text', () => {
     assert.equal(callIn({ serverVersion: 160_000 }, text({ insert }))?.kind, 'analyzed');
   });
 
+  it('leaves other texts that make a function as they are', () => {
+    const found = statements(
+      "CREATE FUNCTION f(x text) RETURNS text LANGUAGE sql AS 'SELECT 1'; SELECT concat('a', ''), 1; SELECT 2",
+    );
+    assert.deepEqual(
+      found.map((one) => (one.kind === 'analyzed' ? one.statementKind : one.message)),
+      ['ddl', 'select', 'select'],
+    );
+  });
+
   const form = text();
   const insert = `INSERT INTO "customers" ("id","email") VALUES (DEFAULT,'a@b.c')`;
   const returning = 'RETURNING * INTO response;';
