@@ -1,7 +1,7 @@
 /**
  * CREATE SCHEMA with definitions in it (manual: SQL commands, CREATE SCHEMA). Names without a schema mean the new one's objects first,
- * which hold no row yet: using them is no use of data. A definition sees what stands in front of it: the server makes some things
- * earlier, in another order, and what stands behind is taken for what it would be without the statement.
+ * which hold no row yet: using them is no use of data. A definition sees what the server has made before it, which is in an order of
+ * its own (parse_utilcmd.c, transformCreateSchemaStmtElements).
  */
 import type { CreateStmt, Node, RangeVar, ViewStmt } from 'libpg-query';
 import type { Catalog } from '../catalog.ts';
@@ -15,12 +15,11 @@ import { type Body, open, stringsOf, unsupported } from './tree.ts';
 export function createSchema(walk: Walk, body: Body): StatementKind {
   const { schemaElts, ...head } = body;
   definition(walk, 'CreateSchemaStmt', head);
-  const elements = ((schemaElts ?? []) as readonly Node[]).map(open);
+  const elements = inOrder(walk, ((schemaElts ?? []) as readonly Node[]).map(open));
   if (elements.length === 0) return 'ddl';
   // Where the server alone knows the name, no text can say it either.
   const schema = String(body.schemaname ?? (body.authrole as Body | undefined)?.rolename ?? '');
   const made = new Map<string, WithQuery>();
-  const stored = new Map<string, WithQuery>();
   const inside: Walk = { ...walk, catalog: without(walk.catalog, schema), path: [schema, ...walk.path] };
   let kind: StatementKind = 'ddl';
   for (const [name, element] of elements) {
@@ -36,13 +35,21 @@ export function createSchema(walk: Walk, body: Body): StatementKind {
     if (!found) throw unsupported(name);
     if (found === 'admin') kind = found;
     const own = name === 'GrantStmt' ? undefined : ((element.relation ?? element.sequence) as RangeVar);
-    // No view is there yet when a table is made, wherever it stands.
-    definition(inside, name, inSchema(element, own, schema, name === 'CreateStmt' ? stored : made));
-    if (name !== 'CreateStmt' && name !== 'CreateSeqStmt') continue;
-    const columns = name === 'CreateStmt' ? () => columnsOf(element) : () => sequence;
-    for (const names of [made, stored]) makes(walk, names, own!.relname!, columns);
+    definition(inside, name, inSchema(element, own, schema, made));
+    if (name === 'CreateStmt') makes(walk, made, own!.relname!, () => columnsOf(element));
+    if (name === 'CreateSeqStmt') makes(walk, made, own!.relname!, () => sequence);
   }
   return kind;
+}
+
+type Element = ReturnType<typeof open>;
+
+const order = ['CreateSeqStmt', 'CreateStmt', 'ViewStmt', 'IndexStmt', 'CreateTrigStmt', 'GrantStmt'];
+
+function inOrder({ catalog }: Walk, elements: readonly Element[]): readonly Element[] {
+  if (elements.length > 1 && catalog.serverVersion >= 190_000)
+    throw unsupported('CREATE SCHEMA with several definitions on this version of the server');
+  return elements.toSorted(([a], [b]) => order.indexOf(a) - order.indexOf(b));
 }
 
 /** The server looks into its own schema and the session's temporary one before all others. */

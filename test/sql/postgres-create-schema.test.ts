@@ -17,6 +17,9 @@ describe('CREATE SCHEMA with definitions in it', () => {
     inSchema(table, 'CREATE TABLE parts (item int REFERENCES items, n int)'),
     inSchema('CREATE SEQUENCE numbers', 'CREATE VIEW last AS SELECT last_value FROM numbers'),
     inSchema('CREATE VIEW one AS SELECT 1 AS x'),
+    // Tables are made first, wherever they stand.
+    inSchema('CREATE INDEX ON items (id)', 'CREATE VIEW v AS SELECT label FROM items', table),
+    inSchema('CREATE VIEW v AS SELECT id FROM customers', 'CREATE TABLE customers (id int)'),
     inSchema('CREATE TABLE fresh.items (id int)', 'CREATE VIEW v AS SELECT i.id FROM items i'),
     // Names that stand for something elsewhere as well.
     inSchema('CREATE TABLE customers (id int)', 'CREATE VIEW v AS SELECT id FROM customers'),
@@ -48,8 +51,10 @@ describe('CREATE SCHEMA with definitions in it', () => {
       'CREATE VIEW b AS SELECT e FROM a',
     );
     assert.ok(clauses(chain, 'customers.email').includes('write'));
-    // What a view is made of where the text has its table behind it.
-    const behind = inSchema('CREATE VIEW v AS SELECT id FROM customers', 'CREATE TABLE customers (id int)');
+    const behind = inSchema(
+      'CREATE VIEW a AS SELECT id FROM customers',
+      'CREATE VIEW customers AS SELECT 1 AS id',
+    );
     assert.equal(tables(behind), 'customers:r');
   });
 
