@@ -8,7 +8,7 @@ import { analyzeDdl, analyzeMaintenance, ddlWords, maintenanceWords } from './dd
 import { analyzeDelete, analyzeInsert, analyzeUpdate } from './dml.ts';
 import { shapeOf } from './fingerprint.ts';
 import { Unsupported } from './leaves.ts';
-import { executableContent, lex, splitStatements, type Token } from './lexer.ts';
+import { executableContent, lex, splitStatements, type Token, unclosed } from './lexer.ts';
 import { analyzeSetStatement, sessionReader } from './session.ts';
 import { analyzeExplain, analyzeShow } from './show.ts';
 import { mayBegin } from './verbs.ts';
@@ -48,7 +48,7 @@ function analyze(text: string, catalog: Catalog, names: NameScope): Analysis {
 function analyzeText(text: string, catalog: Catalog, names: NameScope, outermost: boolean): Analysis {
   const { tokens: lexed, error } = lex(text);
   if (error) {
-    const reason = error.problem === 'parentheses nested too deeply' ? 'unsupported' : 'syntax';
+    const reason = unclosed.has(error.problem) ? 'syntax' : 'unsupported';
     return { shape: '?', statements: [opaque('?', reason, error.problem, error.at)] };
   }
   const parsed = lexed.reduce((sum, token) => sum + (token.upper === ')' ? 1 : token.end - token.start), 0);

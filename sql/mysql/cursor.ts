@@ -41,8 +41,9 @@ export class Cursor {
   expect(word: string): void {
     if (!this.take(word)) this.fail(`${word} expected`);
   }
+  /** No error of syntax: what else than this a server takes here is not known. */
   fail(message: string): never {
-    throw new Unsupported(message, this.offset, 'syntax');
+    throw new Unsupported(message, this.offset);
   }
   end(): void {
     if (!this.done) throw new Unsupported('a clause that is not known here', this.offset);
@@ -95,7 +96,7 @@ export class Cursor {
         return this.tokens.slice(from, this.at - 1);
       }
     }
-    return this.fail('a parenthesis that is not closed');
+    throw new Unsupported('a parenthesis that is not closed', this.offset, 'syntax');
   }
 }
 

@@ -282,7 +282,7 @@ function nameAt(tokens: readonly Token[], at: number): string[] {
     parts.push(token.value);
     if (tokens[i + 1]?.upper !== '.') return parts;
   }
-  throw new Unsupported('a table name expected', tokens[at]?.start ?? null, 'syntax');
+  throw new Unsupported('a table name expected', tokens[at]?.start ?? null);
 }
 
 /** Where the query of CREATE TABLE ... [AS] SELECT begins; the length if there is none. */

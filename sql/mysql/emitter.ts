@@ -69,7 +69,7 @@ export class Emitter {
 
   protected get frame(): Frame {
     const frame = this.frames[this.frames.length - 1];
-    if (!frame) throw new Unsupported('unbalanced parentheses', null, 'syntax');
+    if (!frame) throw new Unsupported('unbalanced parentheses');
     return frame;
   }
 

@@ -149,7 +149,7 @@ export class ExpressionEmitter extends CallEmitter {
   protected closeFrame(): void {
     const frame = this.frames.pop();
     if (!frame || frame.kind === 'case')
-      throw new Unsupported('CASE without END', this.tokens[this.i]?.start ?? null, 'syntax');
+      throw new Unsupported('CASE without END', this.tokens[this.i]?.start ?? null);
     this.i++;
     if (frame.kind === 'row') {
       this.endRow(frame);

@@ -37,6 +37,13 @@ export interface Token {
 const nestingMax = 200;
 
 /** `problem` has no text of the client's in it. */
+/** Problems that every server calls an error of syntax; of the others some are only this lexer's. */
+export const unclosed: ReadonlySet<string> = new Set([
+  'a comment that is not closed',
+  'an identifier that is not closed',
+  'a string that is not closed',
+]);
+
 export interface LexError {
   readonly problem: string;
   readonly at: number;

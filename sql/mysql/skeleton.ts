@@ -32,10 +32,10 @@ class Builder extends ExpressionEmitter {
       if (this.i >= this.tokens.length) break;
       this.step();
     }
-    if (this.nestClosers.length > 0) throw new Unsupported('a malformed JOIN', null, 'syntax');
-    if (this.naturals.size > 0) throw new Unsupported('a malformed NATURAL JOIN', null, 'syntax');
+    if (this.nestClosers.length > 0) throw new Unsupported('a malformed JOIN');
+    if (this.naturals.size > 0) throw new Unsupported('a malformed NATURAL JOIN');
     const frame = this.frames.pop();
-    if (!frame || this.frames.length > 0) throw new Unsupported('CASE without END', null, 'syntax');
+    if (!frame || this.frames.length > 0) throw new Unsupported('CASE without END');
     this.out.push(frame.closers);
     return {
       text: this.out.join(' '),

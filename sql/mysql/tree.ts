@@ -72,9 +72,8 @@ export function parseSkeleton(skeleton: Skeleton): Query {
   } catch (error) {
     const at = (error as { location?: { start?: { offset?: number } } }).location?.start?.offset;
     throw new Unsupported(
-      'the statement could not be parsed',
+      'an error of syntax, or SQL that the gateway does not know',
       at === undefined ? null : sourceOffset(skeleton, at),
-      'syntax',
     );
   }
   if (Array.isArray(tree) && tree.length === 1) tree = tree[0];

@@ -40,7 +40,7 @@ test('joins as operands: nested to the right, in parentheses, with USING and NAT
     refused('select 1 from accounts a join contacts c join products p on a.id = p.id on a.id = c.id').reason,
     'unknown_name',
   );
-  assert.equal(refused('select 1 from (accounts a join contacts c on a.id = c.id) x').reason, 'syntax');
+  assert.equal(refused('select 1 from (accounts a join contacts c on a.id = c.id) x').reason, 'unsupported');
   refused('select 1 from accounts a straight_join contacts c join products p on c.id = p.id on a.id = c.id');
   refused('select 1 from accounts a join contacts c on a.id = c.id on a.id = c.id');
   refused('select 1 from {oj accounts a left join contacts c on a.id = c.id');
