@@ -145,12 +145,22 @@ test('MySQL connections have ids of their own, and KILL finds them wherever they
     n = rows[0]!.n as number;
   }
   await admin.end();
-  for (const id of ids) {
+  for (const id of ids.slice(0, 2)) {
     const killer = await connectMySql(world, 'ana', { ...withToken, database: '' });
     await killer.query(`KILL QUERY ${id}`);
     await killer.end();
   }
+  // A session as any other reaches them too, and nobody else's: their number is one of the server's then, for administrators.
+  const stranger = await connectMySql(world, 'sam');
+  await assert.rejects(stranger.query(`KILL QUERY ${ids[2]}`), { errno: 1142 });
+  await stranger.end();
+  const session = await connectMySql(world, 'ana', withToken);
+  for (const id of ids.slice(2)) await session.query(`KILL QUERY ${id}`);
+  await session.query('SELECT id FROM contacts LIMIT 1');
   assert.deepEqual(await Promise.all(slept), [1317, 1317, 1317, 1317]);
+  await session.query(`KILL ${ids[3]}`);
+  await assert.rejects(connections.pop()!.query('SELECT 1'));
+  await session.end();
   for (const one of connections) await one.end();
   await endAll([]);
 });
