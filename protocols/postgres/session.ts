@@ -13,6 +13,7 @@ import type {
   SignInRefused,
   UpstreamName,
 } from '../gate.ts';
+import { TurnEndWriter } from '../turn-end.ts';
 import { CancelKeys } from './cancel.ts';
 import { terminate } from './client-messages.ts';
 import { encodeFatal, idleEnds, SessionEnd } from './errors.ts';
@@ -71,6 +72,8 @@ class Session implements RelayEnds, SessionControl {
   #current: UpstreamConnection | null = null;
   #gateSession: GateSession | null = null;
   #relay: Relay | null = null;
+  /** Writes what the relay has for the client. */
+  #answers: TurnEndWriter | null = null;
   #greeted: Greeted | null = null;
   #cancelKey: { readonly processId: number; readonly key: Buffer } | null = null;
   #ended = false;
@@ -149,6 +152,10 @@ class Session implements RelayEnds, SessionControl {
     session.refreshed({ path, upstream: session.home, transaction: false, fixedSnapshot });
     const relay = new Relay(session, this, session.home, literal);
     this.#relay = relay;
+    this.#answers = new TurnEndWriter(this.#client, () => {
+      this.#clientStalled = true;
+      this.#current?.socket.pause();
+    });
     const { processId } = connection;
     const key = cancelKeys.add(processId, greeted.minor >= 2 ? 32 : 4, () => this.#cancel());
     this.#cancelKey = { processId, key };
@@ -232,10 +239,7 @@ class Session implements RelayEnds, SessionControl {
   }
 
   toClient(bytes: Buffer): void {
-    if (this.#client.writable && !this.#client.write(bytes)) {
-      this.#clientStalled = true;
-      this.#current?.socket.pause();
-    }
+    this.#answers!.write(bytes);
   }
 
   toUpstream(bytes: Buffer): void {
@@ -293,6 +297,7 @@ class Session implements RelayEnds, SessionControl {
   end(response: Buffer | null): void {
     if (this.#ended) return;
     const client = this.#client;
+    this.#answers?.flush();
     if (client.writable) {
       if (response === null || this.#relay?.midRow) client.end();
       else client.end(response);
