@@ -140,6 +140,11 @@ export class TextDecider {
     return asExecuted(decided, prepared);
   }
 
+  /** The statements of a text as texts of their own; null where that can't be done. */
+  apart(protocol: 'postgres' | 'mysql', text: string): readonly string[] | null {
+    return this.#parts.analyzers[protocol].apart?.(text) ?? null;
+  }
+
   /** Reads what `decide` may need. Upstreams that can't be read are left out, but the first must be there. */
   async prepareCatalogs(asker: Pick<Asker, 'database' | 'pinned'>): Promise<void> {
     const [first, ...others] = candidates(asker);

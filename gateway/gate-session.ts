@@ -14,7 +14,16 @@ import type { Catalog } from '../sql/catalog.ts';
 import { AdmittedText } from './admitted-text.ts';
 import type { Database } from './config.ts';
 import type { Asker, DecidedText } from './decide-text.ts';
-import { catalogToRead, catalogUnreadable, driftIn, snapshotTooOld } from './drift.ts';
+import {
+  beginsTransaction,
+  canGoApart,
+  catalogToRead,
+  catalogUnreadable,
+  driftIn,
+  movesOn,
+  snapshotTooOld,
+  statementsToPart,
+} from './drift.ts';
 import type { ProtocolMeters } from './metrics/meters.ts';
 import { namesTemporary, type OwnView, readsTemporary } from './own-view.ts';
 import { OwnViews, upstreamOf } from './own-views.ts';
@@ -36,6 +45,8 @@ export interface Opening {
   readonly control: SessionControl;
   readonly seat: Seat;
 }
+
+type Phase = 'query' | 'prepare';
 
 export class LiveSession implements GateSession {
   readonly id: string;
@@ -140,11 +151,11 @@ export class LiveSession implements GateSession {
     this.#pinned = upstream;
   }
 
-  admit(text: string, _phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission> {
+  admit(text: string, phase: Phase, signal: AbortSignal): Admission | Promise<Admission> {
     const { addedLatency } = this.meters;
-    if (!addedLatency.isDue()) return this.#admit(text, signal);
+    if (!addedLatency.isDue()) return this.#admit(text, phase, signal);
     const started = performance.now();
-    return addedLatency.timed(started, this.#admit(text, signal));
+    return addedLatency.timed(started, this.#admit(text, phase, signal));
   }
 
   readmit(prepared: AdmittedText, signal: AbortSignal, bound = false): Admission | Promise<Admission> {
@@ -154,11 +165,11 @@ export class LiveSession implements GateSession {
     return addedLatency.timed(started, this.#readmit(prepared, signal, bound));
   }
 
-  #admit(text: string, signal: AbortSignal): Admission | Promise<Admission> {
+  #admit(text: string, phase: Phase, signal: AbortSignal): Admission | Promise<Admission> {
     const unready = this.#unready(text);
     if (unready) return unready;
     const decided = this.#decide(text);
-    return decided ? this.#admitDecided(decided, text) : this.#admitAfterReading(text, signal);
+    return decided ? this.#admitDecided(decided, text, phase) : this.#admitAfterReading(text, phase, signal);
   }
 
   #readmit(prepared: AdmittedText, signal: AbortSignal, bound: boolean): Admission | Promise<Admission> {
@@ -166,7 +177,7 @@ export class LiveSession implements GateSession {
     if (unready) return unready;
     const again = this.#decide(prepared.original);
     if (again) return this.#readmitDecided(prepared, again, bound);
-    return this.#admitAfterReading(prepared.original, signal, prepared, bound);
+    return this.#admitAfterReading(prepared.original, 'prepare', signal, prepared, bound);
   }
 
   /** Why a text that names something can't be decided yet, or in this transaction; null: it can. */
@@ -287,7 +298,12 @@ export class LiveSession implements GateSession {
     };
   }
 
-  #admitDecided(decided: DecidedText, text: string): Admission | Promise<Admission> {
+  #admitDecided(decided: DecidedText, text: string, phase: Phase): Admission | Promise<Admission> {
+    const apart = phase === 'query' ? this.#apart(decided, text) : null;
+    if (apart !== null) {
+      const bare = !beginsTransaction(decided);
+      return { ...refusedBy(statementsToPart, null, this.audit.nextId), apart: { texts: apart, bare } };
+    }
     if (!decided.allowed && decided.statements.some(isUnknownName)) {
       const view = this.#views.active(this.#pinned);
       if (view === null || this.#opening.database.protocol === 'mysql')
@@ -295,6 +311,13 @@ export class LiveSession implements GateSession {
       if (view.forgetForUnknownName()) return this.#unready(text) ?? this.#answer(decided, text);
     }
     return this.#answer(decided, text);
+  }
+
+  /** A text that can't be decided as one, as the texts that can; null for any other. */
+  #apart(decided: DecidedText, text: string): readonly string[] | null {
+    const { protocol } = this.#opening.database;
+    if (protocol !== 'postgres' || !canGoApart(decided)) return null;
+    return decided.allowed && !movesOn(decided) ? null : this.state.decider.apart(protocol, text);
   }
 
   #readmitDecided(prepared: AdmittedText, again: DecidedText, bound: boolean): Admission {
@@ -378,6 +401,7 @@ export class LiveSession implements GateSession {
 
   async #admitAfterReading(
     text: string,
+    phase: Phase,
     signal: AbortSignal,
     prepared?: AdmittedText,
     bound = false,
@@ -392,7 +416,9 @@ export class LiveSession implements GateSession {
     if (!decided) {
       return this.#refuseUnanalyzed(catalogUnreadable, '?');
     }
-    return prepared ? this.#readmitDecided(prepared, decided, bound) : this.#admitDecided(decided, text);
+    return prepared
+      ? this.#readmitDecided(prepared, decided, bound)
+      : this.#admitDecided(decided, text, phase);
   }
 
   async #admitAfterUnknownName(first: DecidedText, text: string): Promise<Admission> {

@@ -50,6 +50,9 @@ export interface Refused {
   /** PostgreSQL: nothing is decided yet. The session's own catalog is to be read on its connection to this upstream and handed
    *  over with `GateSession.refreshed`, and the text admitted again; a protocol that can't do that takes this as a refusal. */
   readonly lacksCatalog?: UpstreamName;
+  /** PostgreSQL, a Query of several statements: nothing is decided yet. Each of these texts is to be admitted when those before it
+   *  have run, all of them in one transaction, which they begin and end themselves or (`bare`) do not. */
+  readonly apart?: { readonly texts: readonly string[]; readonly bare: boolean };
   /** PostgreSQL: the server may be asked for its own words, by a Parse of the text that is never bound. What it takes without an
    *  error stays refused. */
   readonly serverMayWord?: true;

@@ -14,4 +14,7 @@ export interface Analyzer {
   /** Literal-free shape of a text, cheap (no parse); null when the lexer can't get through it. */
   shapeOf(text: string): string | null;
   analyze(text: string, catalog: Catalog, names: NameScope): Analysis;
+  /** The statements of a text as texts of their own, each with blanks in front so that positions stay those of the whole; null
+   *  where that can't be done. */
+  apart?(text: string): readonly string[] | null;
 }

@@ -123,7 +123,9 @@ export class ClientRequests {
     const admission = flow.answer ?? this.#session.admit(text, 'query', flow.signal);
     if (admission instanceof Promise) return flow.wait(admission);
     if (admission.effect === 'refuse') {
-      const refused = admission.lacksCatalog ? flow.readCatalog(admission.lacksCatalog) : admission;
+      const { lacksCatalog, apart } = admission;
+      const instead = lacksCatalog ? flow.readCatalog(lacksCatalog) : null;
+      const refused = instead ?? (apart ? flow.apart(apart.texts, apart.bare) : null) ?? admission;
       return refused === 'wait' ? 'again' : this.#refuseQuery(refused, text);
     }
     if (mayFetch.test(text) && this.#maskedPortalOpen()) return this.#refuseQuery(this.#fetchRefused());

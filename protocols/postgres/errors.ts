@@ -47,6 +47,12 @@ export function serverRefusal(sqlState: string, message: string, hint = ''): Ref
   return { effect: 'refuse', sqlState, message, detail: '', hint, position: null };
 }
 
+/** What anything but its end comes to in a failed transaction. */
+export const transactionAborted = serverRefusal(
+  '25P02',
+  'current transaction is aborted, commands ignored until end of transaction block',
+);
+
 /** What a statement comes to that was cancelled for its time. */
 export const statementTimeout = serverRefusal('57014', 'canceling statement due to statement timeout');
 

@@ -46,6 +46,9 @@ export interface Flow {
   readCatalog(upstream: UpstreamName): Refused | 'wait';
   /** The same before an extended message that asks nobody, where that is needed and can be done. */
   catalogForBind(): boolean;
+  /** Puts Queries of one text each in the place of the current one. `bare`: in a transaction of the gateway's, where none is open.
+   *  A refusal: it can't be done now. null: not at all. */
+  apart(texts: readonly string[], bare: boolean): Refused | 'wait' | null;
   /** An extended message is on its way. */
   openGroup(request: Request): void;
   /** A Query or Sync is on its way. */

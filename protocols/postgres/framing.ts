@@ -86,6 +86,15 @@ export class ClientFrames {
     return true;
   }
 
+  /** Puts other frames in the place of the current one, and moves to before them. */
+  replace(frames: Buffer): void {
+    this.buffer = Buffer.concat([frames, this.buffer.subarray(this.end, this.#filled)]);
+    this.#filled = this.buffer.length;
+    this.#owned = false;
+    this.start = 0;
+    this.end = 0;
+  }
+
   /** Goes back to before the current frame, so that `next` finds it again. */
   back(): void {
     this.end = this.start;

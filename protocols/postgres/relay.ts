@@ -6,12 +6,14 @@
 import type { Admission, GateSession, Refused, SessionActivity, UpstreamName } from '../gate.ts';
 import { clientType, flush } from './client-messages.ts';
 import { ClientRequests } from './client-requests.ts';
-import { breach, encodeFatal, endOf, serverRefusal } from './errors.ts';
+import { breach, encodeFatal, endOf, serverRefusal, transactionAborted } from './errors.ts';
 import { afterAnswers, type Blocked, type Flow, type Handled, type RelayEnds, RoutePin } from './flow.ts';
 import { ClientFrames } from './framing.ts';
 import { refuseHeld } from './held.ts';
+import { elsewhereRefused, unreadInPipeline } from './pinned.ts';
 import { Request, RequestQueue } from './requests.ts';
 import { type ResultEvents, Results } from './results.ts';
+import { Scripts } from './script.ts';
 import { status } from './server-messages.ts';
 import { type ReadState, readState, stateQuestion } from './session-state.ts';
 import { SettingsLog } from './settings-log.ts';
@@ -31,16 +33,15 @@ export class Relay implements ResultEvents, Flow {
   readonly #results: Results;
   readonly #requests: ClientRequests;
   readonly settings = new SettingsLog();
+  readonly #scripts: Scripts;
   readonly #pin: RoutePin;
   upstream: UpstreamName;
   #abort = new AbortController();
-
   /** Offset in the client frames' buffer from which bytes are to be sent on; -1: none. */
   #run = -1;
   #pumping = false;
   #ended = false;
   #draining = false;
-  /** Why no client message is being handled. */
   #blocked: Blocked = '';
   answer: Admission | null = null;
   #switched = false;
@@ -49,7 +50,6 @@ export class Relay implements ResultEvents, Flow {
   #groupOpen = false;
   /** The client's messages up to Sync are discarded, as the server does or will do. */
   #skipping = false;
-
   settlingGroup = false;
   #refreshWanted = false;
   unsettledTransaction = false;
@@ -68,6 +68,7 @@ export class Relay implements ResultEvents, Flow {
     this.upstream = upstream;
     this.#lastState = state;
     this.#frames = new ClientFrames(session.limits.messageBytesMax);
+    this.#scripts = new Scripts(this.#frames);
     this.#results = new Results(this.queue, this.#statements, this.#portals, this);
     this.#requests = new ClientRequests(this, session, this.#statements, this.#portals);
     this.#upstreamFrames = new UpstreamFrames(this.#results, (bytes) => ends.toClient(bytes));
@@ -270,13 +271,8 @@ export class Relay implements ResultEvents, Flow {
       return 'wait';
     }
     const settings = this.settings.texts;
-    if (!idle || this.#status !== status.idle || this.#switched || settings === null) {
-      return {
-        ...this.#session.refuseMessage('a statement for another upstream inside a transaction or pipeline'),
-        message: `the open transaction or pipeline is on upstream "${this.upstream}", this statement belongs to "${route}"`,
-        hint: 'End the transaction (or send Sync) first.',
-      };
-    }
+    if (!idle || this.#status !== status.idle || this.#switched || settings === null)
+      return elsewhereRefused(this.#session, this.upstream, route);
     this.#switched = true;
     this.block('switch');
     this.#ends.switchTo(route, settings).then(
@@ -291,7 +287,20 @@ export class Relay implements ResultEvents, Flow {
     return 'wait';
   }
 
+  apart(texts: readonly string[], bare: boolean): Refused | 'wait' | null {
+    if (this.#groupOpen || this.#scripts.isRunning) return null;
+    if (this.queue.length > 0) this.block('idle');
+    else if (this.#status === status.failed) return transactionAborted;
+    else {
+      this.#flushRun();
+      this.#scripts.begin(texts, bare && this.#status === status.idle);
+      this.answer = null;
+    }
+    return 'wait';
+  }
+
   openGroup(request: Request): void {
+    this.#scripts.sent(request, false);
     this.queue.push(request);
     if (!this.#groupOpen) {
       this.#groupOpen = true;
@@ -302,6 +311,7 @@ export class Relay implements ResultEvents, Flow {
 
   endGroup(request: Request): void {
     this.queue.push(request);
+    if (this.#scripts.sent(request, true)) this.block('idle');
     if (this.queue.length >= inFlightMax) this.#full = true;
     this.group++;
     this.#groupOpen = false;
@@ -331,6 +341,7 @@ export class Relay implements ResultEvents, Flow {
     const before = this.#status;
     this.#status = statusByte;
     this.#readySeen = true;
+    this.#scripts.ready();
     if (statusByte === status.idle) {
       this.settings.kept();
       if (!this.#groupOpen && this.queue.length === 0) this.#pin.release();
@@ -364,19 +375,10 @@ export class Relay implements ResultEvents, Flow {
   readCatalog(upstream: UpstreamName): Refused | 'wait' {
     const elsewhere = this.elsewhere(upstream, null);
     if (elsewhere !== null) return elsewhere;
-    if (this.#groupOpen) {
-      return {
-        ...this.#session.refuseMessage('a statement in a pipeline whose names have to be looked up anew'),
-        hint: 'Send Sync and try again.',
-      };
-    }
+    if (this.#groupOpen) return unreadInPipeline(this.#session);
     if (this.queue.length > 0) this.block('idle');
-    else if (this.#status === status.failed) {
-      return serverRefusal(
-        '25P02',
-        'current transaction is aborted, commands ignored until end of transaction block',
-      );
-    } else this.#askState(true);
+    else if (this.#status === status.failed) return transactionAborted;
+    else this.#askState(true);
     return 'wait';
   }
 

@@ -5,6 +5,7 @@
 import type { MaskPlan } from '../../masking/masker.ts';
 import type { Admitted, Refused } from '../gate.ts';
 import type { CopyStream } from './copy-stream.ts';
+import type { Script } from './script.ts';
 import type { Guess, Portal, Prepared } from './statements.ts';
 
 export type RequestKind =
@@ -37,6 +38,9 @@ export class Request {
   preparedGuess: Guess<Prepared> | null = null;
   portalGuess: Guess<Portal> | null = null;
   name = '';
+  /** It is a part of what the client has sent as one Query. */
+  script: Script | null = null;
+  endsScript = false;
   /** describe: of a statement, not a portal. */
   ofStatement = false;
   /** describe: ParameterDescription has come. */

@@ -297,7 +297,7 @@ export class Results implements FrameReader {
       head.planned = false;
       head.copy = null;
     }
-    return 'verbatim';
+    return head.hidden ? 'dropped' : 'verbatim';
   }
 
   #finish(request: Request, rows: number, sqlState: string | null): void {
@@ -319,6 +319,7 @@ export class Results implements FrameReader {
       this.#portals.clear();
     }
     this.#events.ready(statusByte);
+    if (head.script !== null && !head.script.isOverWith(head)) return 'dropped';
     return head.kind === 'state' ? 'dropped' : 'verbatim';
   }
 
@@ -338,6 +339,7 @@ export class Results implements FrameReader {
     if (head === null) throw breach('sent an error that answers no request');
     if (head.kind === 'state') throw new SessionEnd('08006', 'the session state could not be read');
     this.#events.settings.undone();
+    if (head.script !== null) head.script.failed = true;
     const timedOut = this.#queue.timedOut && sqlState === '57014';
     const refused = head.refused ?? (timedOut ? statementTimeout : null);
     const relayed = refused !== null ? encodeRefusal(refused) : shown();

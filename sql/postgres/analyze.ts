@@ -34,7 +34,24 @@ export async function postgresAnalyzer(): Promise<Analyzer> {
   return {
     shapeOf: (text) => read(text)?.shape ?? null,
     analyze: (text, catalog, names) => analyze(text, read(text), catalog, names),
+    apart,
   };
+}
+
+/** Texts with blanks in front grow with the square of their number. */
+const apartLengthMax = 4_194_304;
+
+function apart(text: string): readonly string[] | null {
+  try {
+    const source = new SourceText(text, []);
+    const texts = (parseSync(text).stmts ?? []).map(({ stmt_location: start = 0, stmt_len: length }) => {
+      const end = length ? source.offset(start + length) : text.length;
+      return ' '.repeat(source.position(start) - 1) + text.slice(source.offset(start), end);
+    });
+    return texts.reduce((sum, one) => sum + one.length, 0) > apartLengthMax ? null : texts;
+  } catch {
+    return null;
+  }
 }
 
 function analyze(text: string, found: Fingerprint | null, catalog: Catalog, names: NameScope): Analysis {

@@ -1,7 +1,7 @@
 /**
  * A gate for the protocol's own tests: it lets everything through but texts that hold `forbidden`, masks columns
  * named `email`, and remembers what it was told. `route:NAME` in a comment chooses the upstream, `slow` an answer that
- * comes later, `unread` a refusal that the server may word, `held` one that comes when the wait is aborted.
+ * comes later, `apart` has the statements run one by one, `unread` is a refusal that the server may word, `held` one that comes when the wait is aborted.
  */
 import net from 'node:net';
 import type { CopyPlan, Masker, MaskPlan, ResultColumn } from '../../masking/masker.ts';
@@ -128,6 +128,7 @@ export class OpenGateSession implements GateSession {
 
   #decide(text: string): Admission {
     if (text.includes('forbidden')) return refusal('this text is forbidden');
+    if (text.includes('/*apart*/')) return { ...refusal('one by one'), apart: partsOf(text) };
     if (text.includes('/*unread*/'))
       return { ...refusal('this text was not understood'), serverMayWord: true };
     const statements = text.split(';').filter((part) => part.trim() !== '').length;
@@ -149,6 +150,19 @@ export class OpenGateSession implements GateSession {
       completed: (index, rows, bytes, error) => this.completions.push({ text, index, rows, bytes, error }),
     };
   }
+}
+
+function partsOf(text: string): NonNullable<Refused['apart']> {
+  let at = 0;
+  const texts = text
+    .replace('/*apart*/', '/*parts*/')
+    .split(';')
+    .map((part) => {
+      const before = ' '.repeat(at);
+      at += part.length + 1;
+      return before + part;
+    });
+  return { texts, bare: !text.includes('/*own*/') };
 }
 
 const masked: Masker = { mask: () => Buffer.from('masked') };
