@@ -1,7 +1,7 @@
 /** SELECT, VALUES and set operations, and the WITH queries in front of any statement. */
 import type { CommonTableExpr, Node, SelectStmt, SortBy, WindowDef, WithClause } from 'libpg-query';
 import type { Clause } from '../statement.ts';
-import { expression, expressions, operatorName, rowOf, window } from './expressions.ts';
+import { expression, operatorName, rowOf, window } from './expressions.ts';
 import { derivedRelation, fromClause, scopeOf } from './from.ts';
 import {
   type Column,
@@ -10,6 +10,7 @@ import {
   type Place,
   Unanswerable,
   unionOf,
+  type Value,
   type Walk,
   type WithQuery,
   type WithScope,
@@ -136,9 +137,14 @@ function starOf(walk: Walk, value: Node, place: Place): readonly Column[] | null
 
 function values(walk: Walk, lists: readonly Node[], place: Place): readonly Column[] {
   const rows = lists.map((list) =>
-    expressions(walk, (open(list)[1] as { items?: Node[] }).items, place, 'output'),
+    ((open(list)[1] as { items?: Node[] }).items ?? []).flatMap(
+      (item): readonly (Value & { readonly many?: boolean })[] =>
+        starOf(walk, item, place) ?? [expression(walk, item, place, 'output')],
+    ),
   );
   const width = rows[0]?.length ?? 0;
+  if (rows.some((row) => row.some((value) => value.many)))
+    throw unsupported('a row of unknown width in VALUES');
   if (rows.some((row) => row.length !== width))
     throw new Unanswerable('syntax', 'VALUES lists must all be the same length');
   return Array.from({ length: width }, (_, i) => ({

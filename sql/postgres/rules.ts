@@ -4,7 +4,7 @@
  */
 import type { CreatePolicyStmt, Node, RangeVar, RuleStmt } from 'libpg-query';
 import { expression } from './expressions.ts';
-import { type Names, namesOf, scopeOf } from './from.ts';
+import { joined, type Names, namesOf, scopeOf } from './from.ts';
 import type { Place, Relation, Walk } from './model.ts';
 import { noteTable, tableColumns, tableNamed } from './relations.ts';
 import { check, open, unsupported } from './tree.ts';
@@ -19,7 +19,7 @@ export function createRule(walk: Walk, stmt: RuleStmt): void {
   const relation: Omit<Relation, 'name'> = { schema: null, columns, rest: null, use: null, isTable: true };
   const rows: Names = { columns: [], relations: ['old', 'new'].map((name) => ({ ...relation, name })) };
   const place: Place = { scope: scopeOf(rows, null), with: null };
-  if (stmt.whereClause) expression(walk, stmt.whereClause, place, 'where');
+  if (stmt.whereClause) expression(walk, stmt.whereClause, inCondition(stmt, rows), 'where');
   for (const action of (stmt.actions ?? []) as readonly Node[]) {
     const [kind, body] = open(action);
     if (kind === 'NotifyStmt') {
@@ -34,6 +34,13 @@ export function createRule(walk: Walk, stmt: RuleStmt): void {
   record.withoutWhere = false;
   record.has({ kind: 'ddl' });
   record.literalsMatter = true;
+}
+
+/** A condition knows the columns of its rows without OLD and NEW as well; an INSERT has no old row, a DELETE no new one. */
+function inCondition({ event }: RuleStmt, { relations }: Names): Place {
+  const missing = event === 'CMD_INSERT' ? 'old' : event === 'CMD_DELETE' ? 'new' : null;
+  const rows = relations.filter(({ name }) => name !== missing).map(namesOf);
+  return { scope: scopeOf(rows.reduce(joined), null), with: null };
 }
 
 /** CREATE and ALTER POLICY: its conditions are evaluated wherever rows of the table are read or written from then on. */

@@ -118,14 +118,36 @@ describe('CREATE RULE', () => {
     );
     understood('create rule r as on delete to orders do instead nothing');
     understood('create rule r as on delete to orders do instead (delete from customers; select 1)');
-    assert.equal(
-      opaque('create rule r as on insert to orders where customer_id > 1 do instead nothing').reason,
-      'unknown_name',
-    );
+    for (const text of [
+      'create rule r as on insert to orders do also insert into products values (id)',
+      'create rule r as on insert to orders where old.id > 1 do instead nothing',
+      'create rule r as on delete to orders where new.id > 1 do instead nothing',
+      'create rule r as on insert to orders where nothing > 1 do instead nothing',
+    ])
+      assert.equal(opaque(text).reason, 'unknown_name', text);
+    opaque('create rule r as on update to orders where id > 1 do instead nothing');
+    for (const event of ['insert', 'delete']) {
+      const text = `create rule r as on ${event} to orders where customer_id > 1 do instead nothing`;
+      assert.ok(clauses(text, 'orders.customer_id').includes('write'), text);
+    }
     assert.equal(
       opaque('create rule r as on insert to orders do also insert into nothing values (1)').reason,
       'unknown_name',
     );
+  });
+
+  it('has the columns of a row in VALUES', () => {
+    const text =
+      "create rule r as on insert to products do also insert into products values (new.*), (new.id, 'x', 1)";
+    assert.equal(understood(text).written.length, 3);
+    assert.equal(outputs('select * from customers c, lateral (values (c.id, c.*)) v').split(' ').length, 15);
+    assert.ok(
+      outputs('select v.column4 from customers c, lateral (values (c.id, c.*)) v').endsWith(
+        '=customers.email',
+      ),
+    );
+    opaque('values (1), (2, 3)');
+    opaque('select * from customers c, lateral (values (c.*), (1)) v');
   });
 
   it('does not hide a NOTIFY', () => {
