@@ -2,19 +2,16 @@
  * The ways to reach the database that are compared: direct, PgBouncer where it is installed, and the gateway with policy
  * and audit on. How they are measured is not said here.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { chownSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { stringify } from 'yaml';
-import { startIdentityProvider } from '../fixtures/identity-provider.ts';
 import { type PostgresServer, startPostgres } from '../test/servers/postgres.ts';
 import { postgresBinaries } from '../test/servers/postgres-binaries.ts';
 import { runPsql } from '../test/servers/psql.ts';
-import { end, freePort, logText, scratch, untilReady, whenProcessEnds } from '../test/servers/scratch.ts';
+import { end, freePort, scratch, untilReady, whenProcessEnds } from '../test/servers/scratch.ts';
+import { ROOT, startGateway } from './gateway-process.ts';
 
 /** One way to the database, as a client has to address it. */
 export interface Path {
@@ -45,7 +42,6 @@ export interface Paths {
 /** Rows of the table `stream`. */
 export const STREAM_ROWS = 1_000_000;
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PASSWORD = 'bench-upstream-password';
 
 /** Starts and fills all of it. `pgbench` has to be installed, `npm run build` to have run. */
@@ -65,9 +61,15 @@ export async function startPaths(streamRows: number): Promise<Paths> {
     database: 'bench',
   };
   const bouncer = await startPgBouncer(server);
-  const gateway = await startGateway(server, 1);
+  const gatewayOptions = {
+    protocol: 'postgres',
+    port: server.port,
+    password: PASSWORD,
+    policy: POLICY,
+  } as const;
+  const gateway = await startGateway({ ...gatewayOptions, workers: 1 });
   const workerCount = Math.max(2, availableParallelism());
-  const several = await startGateway(server, workerCount);
+  const several = await startGateway({ ...gatewayOptions, workers: workerCount });
   const paths: Paths = {
     direct,
     pgBouncer: bouncer === null ? null : { ...direct, name: 'PgBouncer', port: bouncer.port },
@@ -163,73 +165,6 @@ async function startPgBouncer(
       await end(child, 'SIGKILL');
       forget();
       remove();
-    },
-  };
-}
-
-interface GatewayPath {
-  readonly port: number;
-  /** Token of somebody who sees every column. */
-  readonly clear: string;
-  readonly masked: string;
-  readonly child: ChildProcess;
-  stop(): Promise<void>;
-}
-
-async function startGateway(server: PostgresServer, workers: number): Promise<GatewayPath> {
-  const { dir, remove } = scratch('cordon-bench-');
-  const identity = await startIdentityProvider({ audience: 'cordon' });
-  const address = `127.0.0.1:${await freePort()}`;
-  mkdirSync(join(dir, 'cordon-data'), { mode: 0o700 });
-  writeFileSync(join(dir, 'policy.yaml'), stringify(POLICY));
-  writeFileSync(
-    join(dir, 'cordon.yaml'),
-    stringify({
-      version: 1,
-      gateway: { region: 'eu', data_dir: './cordon-data', control: './cordon-data/control.sock', workers },
-      listeners: { postgres: { address, allow_cleartext: 'loopback' } },
-      upstreams: {
-        'bench-eu': {
-          ...{ protocol: 'postgres', address: `127.0.0.1:${server.port}`, database: 'bench', region: 'eu' },
-          ...{ user: 'cordon', password: { env: 'BENCH_PASSWORD' }, tls: { mode: 'disable' } },
-        },
-      },
-      databases: { bench: { upstreams: ['bench-eu'] } },
-      identity: {
-        oidc: [{ issuer: identity.issuer, audience: 'cordon' }],
-        networks: { eu: ['127.0.0.0/8'] },
-      },
-      policy: './policy.yaml',
-    }),
-  );
-  const log = join(dir, 'log');
-  const child = spawn(
-    process.execPath,
-    [join(ROOT, 'dist/cli/main.js'), 'serve', '-c', join(dir, 'cordon.yaml')],
-    {
-      cwd: dir,
-      env: { ...process.env, BENCH_PASSWORD: PASSWORD },
-      stdio: ['ignore', 'pipe', openSync(log, 'a')],
-    },
-  );
-  const forget = whenProcessEnds(() => child.kill('SIGKILL'));
-  let listening = false;
-  createInterface({ input: child.stdout! }).on('line', (line) => {
-    if (line === `cordon: listening postgres ${address}`) listening = true;
-  });
-  await untilReady('the gateway', child, log, async () => listening);
-  const exp = Math.floor(Date.now() / 1000) + 12 * 3600;
-  return {
-    port: Number(address.split(':')[1]),
-    clear: await identity.token({ sub: 'bench-clear', groups: ['clear'], exp }),
-    masked: await identity.token({ sub: 'bench-masked', groups: ['masked'], exp }),
-    child,
-    stop: async () => {
-      await end(child, 'SIGTERM');
-      forget();
-      await identity.stop();
-      remove();
-      if (child.exitCode !== 0) throw new Error(`the gateway ended with ${child.exitCode}: ${logText(log)}`);
     },
   };
 }

@@ -74,6 +74,7 @@ ${streams.map((row) => `| ${row.what} | ${row.seconds.toFixed(2)} | ${(row.secon
 `;
 }
 
-function whole(value: number): string {
+/** A number to the unit, with its thousands apart. */
+export function whole(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }

@@ -3,12 +3,12 @@
  * order, so that a machine that slows down slows all of them. Writes bench/RESULTS.md.
  * Options: --quick (3 runs of 2 s, fewer rows, prints only), --runs N, --seconds N.
  */
-import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type QueryMode, type Rate, selectOnly, streamSeconds } from './measure.ts';
 import { type Path, STREAM_ROWS, startPaths } from './paths.ts';
 import { median, page, type RateRow } from './report.ts';
+import { keep } from './results.ts';
 
 const { values: options } = parseArgs({
   options: { quick: { type: 'boolean' }, runs: { type: 'string' }, seconds: { type: 'string' } },
@@ -85,7 +85,7 @@ const results = page(
   streams,
 );
 await paths.stop();
-if (!quick) writeFileSync(new URL('RESULTS.md', import.meta.url), results);
+if (!quick) keep(results);
 process.stdout.write(results);
 
 /** `runs` measurements of each path; every round begins with another one. */
