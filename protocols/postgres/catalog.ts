@@ -6,7 +6,8 @@ import { buildCatalog, type Catalog } from '../../sql/catalog.ts';
 import type { UpstreamTarget } from '../gate.ts';
 import { catalogTexts, readContents } from './catalog-queries.ts';
 import { terminate } from './client-messages.ts';
-import { runQuery } from './frame-source.ts';
+import { QueryFailed, runQuery } from './frame-source.ts';
+import { readAttemptsMax } from './session-state.ts';
 import { connectUpstream, UpstreamUnavailable } from './upstream.ts';
 
 /** Only pg_catalog is searched, so that view definitions name every other schema. Only pg_catalog's own relations
@@ -37,10 +38,18 @@ export async function readPostgresCatalog(
   signal?.addEventListener('abort', abort, { once: true });
   try {
     const ask = (text: string): Promise<(string | null)[][]> => runQuery(socket, frames, text);
-    await ask(begin);
-    const answers: (string | null)[][][] = [];
-    for (const text of catalogTexts('everything')) answers.push(await ask(text));
-    const contents = readContents(answers);
+    const readAll = async (): Promise<(string | null)[][][]> => {
+      await ask(begin);
+      const found: (string | null)[][][] = [];
+      for (const text of catalogTexts('everything')) found.push(await ask(text));
+      return found;
+    };
+    let answers = await readAll().catch(failed);
+    for (let attempt = 2; answers === null && attempt <= readAttemptsMax; attempt++) {
+      await ask('ROLLBACK');
+      answers = await (attempt === readAttemptsMax ? readAll() : readAll().catch(failed));
+    }
+    const contents = readContents(answers!);
     socket.end(terminate);
     const serverVersion = versionNumber(parameters.get('server_version') ?? '');
     return {
@@ -66,4 +75,10 @@ export async function readPostgresCatalog(
 function versionNumber(text: string): number {
   const match = /^(\d+)(?:\.(\d+))?/.exec(text);
   return match === null ? 0 : Number(match[1]) * 10_000 + Number(match[2] ?? 0);
+}
+
+/** The server failed a query, which DDL of others can make it do; the connection is as good as before. */
+function failed(error: unknown): null {
+  if (error instanceof QueryFailed) return null;
+  throw error;
 }

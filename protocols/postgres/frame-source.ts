@@ -79,7 +79,7 @@ export class FrameSource {
 }
 
 /** A query of the gateway's own failed; the message is the server's. */
-class QueryFailed extends Error {
+export class QueryFailed extends Error {
   override readonly name = 'QueryFailed';
 }
 

@@ -6,7 +6,7 @@
 import type { Admission, GateSession, Refused, SessionActivity, UpstreamName } from '../gate.ts';
 import { clientType, flush } from './client-messages.ts';
 import { ClientRequests } from './client-requests.ts';
-import { breach, encodeFatal, endOf, serverRefusal, transactionAborted } from './errors.ts';
+import { breach, encodeFatal, endOf, SessionEnd, serverRefusal, transactionAborted } from './errors.ts';
 import { afterAnswers, type Blocked, type Flow, type Handled, type RelayEnds, RoutePin } from './flow.ts';
 import { ClientFrames } from './framing.ts';
 import { refuseHeld } from './held.ts';
@@ -15,7 +15,7 @@ import { Request, RequestQueue } from './requests.ts';
 import { type ResultEvents, Results } from './results.ts';
 import { Scripts } from './script.ts';
 import { status } from './server-messages.ts';
-import { type ReadState, readState, stateQuestion } from './session-state.ts';
+import { type ReadState, readAttemptsMax, readState, stateQuestion } from './session-state.ts';
 import { SettingsLog } from './settings-log.ts';
 import { Names, type Portal, type Prepared } from './statements.ts';
 import { UpstreamFrames } from './upstream-frames.ts';
@@ -58,6 +58,7 @@ export class Relay implements ResultEvents, Flow {
   #fatal = false;
   #full = false;
   #stateValue: ReadState | null = null;
+  #stateAttempt = 1;
   #lastState: string;
 
   /** @param state the literal that `current_schemas(true)` gave at the start. */
@@ -140,7 +141,6 @@ export class Relay implements ResultEvents, Flow {
   get waitingBytes(): number {
     return this.#frames.waiting;
   }
-  /** True when the upstream works on something. */
   get busy(): boolean {
     return this.queue.length > 0;
   }
@@ -350,8 +350,9 @@ export class Relay implements ResultEvents, Flow {
     if (this.unsettledTransaction && back && before !== statusByte) this.#refreshWanted = true;
   }
 
-  state(answers: readonly (readonly (readonly (string | null)[])[])[]): void {
-    this.#stateValue = readState(answers);
+  state(answers: readonly (readonly (readonly (string | null)[])[])[] | null): void {
+    if (answers === null) this.#askState(true, this.#stateAttempt + 1);
+    else this.#stateValue = readState(answers, this.#status !== status.idle);
   }
 
   skipping(): void {
@@ -387,14 +388,14 @@ export class Relay implements ResultEvents, Flow {
     return this.readCatalog(this.upstream) === 'wait';
   }
 
-  #askState(catalog = false): void {
+  #askState(catalog = false, attempt = 1): void {
+    if (attempt > readAttemptsMax) throw new SessionEnd('08006', 'the session state could not be read');
+    this.#stateAttempt = attempt;
     this.#blocked = 'state';
     this.#stateValue = null;
     this.#ends.holdClient(true);
-    const request = new Request('state');
-    request.hidden = true;
-    this.queue.push(request);
-    this.send(stateQuestion(catalog, this.#status !== status.idle));
+    this.queue.push(new Request('state'));
+    this.send(stateQuestion(catalog, this.#status !== status.idle, attempt > 1));
   }
 
   /** After what a read gave has been handed on, when a ReadyForQuery was in it. */
@@ -431,8 +432,7 @@ export class Relay implements ResultEvents, Flow {
     const read = this.#stateValue;
     if (read === null) throw breach('did not tell the session state');
     const { path, fixedSnapshot, catalog, literal } = read;
-    const transaction = this.#status !== status.idle;
-    const state = { path, upstream: this.upstream, transaction, fixedSnapshot };
+    const state = { path, upstream: this.upstream, transaction: this.#status !== status.idle, fixedSnapshot };
     this.#session.refreshed(catalog === null ? state : { ...state, catalog });
     // An answer that was waited for speaks of the names as they were.
     if (literal !== this.#lastState || catalog !== null) this.answer = null;

@@ -60,12 +60,13 @@ export class Request {
   stream: CopyStream | null = null;
   /** state: the rows of each statement so far, in text. */
   readonly answers: (string | null)[][][] | null;
-  /** query: an error came; only ReadyForQuery may follow. */
+  /** query and state: an error came; only ReadyForQuery may follow. */
   failed = false;
 
   constructor(kind: RequestKind) {
     this.kind = kind;
     this.answers = kind === 'state' ? [[]] : null;
+    this.hidden = kind === 'state';
   }
 }
 

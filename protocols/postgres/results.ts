@@ -37,7 +37,7 @@ export interface ResultEvents {
   /** ReadyForQuery: of a client's request, or of the state question. */
   ready(statusByte: number): void;
   /** The answers to the state question. */
-  state(answers: readonly (readonly (readonly (string | null)[])[])[]): void;
+  state(answers: readonly (readonly (readonly (string | null)[])[])[] | null): void;
   /** The server failed a message and skips what follows, up to a Sync that is still to come from the client. */
   skipping(): void;
   readonly settings: SettingsLog;
@@ -313,6 +313,10 @@ export class Results implements FrameReader {
     }
     this.#next();
     this.#queue.timedOut = false;
+    if (head.kind === 'state' && head.failed) {
+      this.#events.state(null);
+      return 'dropped';
+    }
     if (head.kind === 'state') this.#events.state(head.answers!.slice(0, -1));
     if (statusByte === status.idle) {
       this.#watchedTransaction = false;
@@ -337,7 +341,10 @@ export class Results implements FrameReader {
       return relayed;
     }
     if (head === null) throw breach('sent an error that answers no request');
-    if (head.kind === 'state') throw new SessionEnd('08006', 'the session state could not be read');
+    if (head.kind === 'state') {
+      head.failed = true;
+      return 'dropped';
+    }
     this.#events.settings.undone();
     if (head.script !== null) head.script.failed = true;
     const timedOut = this.#queue.timedOut && sqlState === '57014';

@@ -17,30 +17,29 @@ const reading = [
   'SET LOCAL quote_all_identifiers = off',
   ...catalogTexts('users'),
 ];
-const before = reading.length - catalogTextsCount + 1;
+
+/**
+ * Definitions are read as they are now, names as of the snapshot: what others drop meanwhile makes the server fail ("could not open
+ * relation with OID"), and so does a deadlock with their DDL. A later read does not.
+ */
+export const readAttemptsMax = 8;
 
 /** With the state, what this session sees. The settings that it takes are gone again before the server reports any. */
-const readAlone: Buffer = Buffer.from(
-  serialize.query(
-    ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', ...reading, 'COMMIT', stateText].join('; '),
-  ),
-);
-const readInTransaction: Buffer = Buffer.from(
-  serialize.query(
-    [
-      'SAVEPOINT cordon_catalog',
-      ...reading,
-      'ROLLBACK TO SAVEPOINT cordon_catalog',
-      'RELEASE SAVEPOINT cordon_catalog',
-      stateText,
-    ].join('; '),
-  ),
-);
+const alone = ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', ...reading, 'COMMIT', stateText];
+const undo = ['ROLLBACK TO SAVEPOINT cordon_catalog', 'RELEASE SAVEPOINT cordon_catalog'];
+const within = ['SAVEPOINT cordon_catalog', ...reading, ...undo, stateText];
 
-/** The Query to send: `catalog` reads what the session sees as well. */
-export function stateQuestion(catalog: boolean, inTransaction: boolean): Buffer {
+const query = (texts: readonly string[]): Buffer => Buffer.from(serialize.query(texts.join('; ')));
+const readAlone = query(alone);
+const readAloneAgain = query(['ROLLBACK', ...alone]);
+const readWithin = query(within);
+const readWithinAgain = query([...undo, ...within]);
+
+/** The Query to send: `catalog` reads what the session sees as well. `again`: the one before has failed. */
+export function stateQuestion(catalog: boolean, inTransaction: boolean, again = false): Buffer {
   if (!catalog) return stateQuery;
-  return inTransaction ? readInTransaction : readAlone;
+  if (inTransaction) return again ? readWithinAgain : readWithin;
+  return again ? readAloneAgain : readAlone;
 }
 
 /** A session's state as the server tells it. */
@@ -53,8 +52,16 @@ export interface ReadState {
   readonly catalog: OwnContents | null;
 }
 
-/** Reads the answers of a question, one list of rows for each of its statements. @throws ProtocolError */
-export function readState(answers: readonly (readonly (readonly (string | null)[])[])[]): ReadState {
+/**
+ * Reads the answers of a question, one list of rows for each of its statements.
+ * @param inTransaction as the question was asked
+ * @throws ProtocolError
+ */
+export function readState(
+  answers: readonly (readonly (readonly (string | null)[])[])[],
+  inTransaction = false,
+): ReadState {
+  const behind = answers.length - (inTransaction ? undo.length : 1) - 1;
   const [literal, isolation] = answers.at(-1)?.[0] ?? [];
   if (literal === null || literal === undefined || isolation === undefined) {
     throw new ProtocolError('no session state');
@@ -63,6 +70,6 @@ export function readState(answers: readonly (readonly (readonly (string | null)[
     literal,
     path: readTextArray(literal).map((schema) => schema ?? ''),
     fixedSnapshot: isolation !== 'read committed' && isolation !== 'read uncommitted',
-    catalog: answers.length === 1 ? null : readContents(answers.slice(before, before + catalogTextsCount)),
+    catalog: answers.length === 1 ? null : readContents(answers.slice(behind - catalogTextsCount, behind)),
   };
 }

@@ -5,9 +5,9 @@ import { start, state } from './postgres-relay-start.ts';
 import { answer, say, typesOf } from './postgres-wire.ts';
 
 /** Answers the question for the state and the catalog. */
-const catalogRead = (status: 'I' | 'T'): Buffer => {
+const catalogRead = (status: 'I' | 'T', undone: readonly string[] = []): Buffer => {
   const done = answer.complete('SELECT 0');
-  const before = status === 'T' ? ['SAVEPOINT'] : ['BEGIN'];
+  const before = [...undone, status === 'T' ? 'SAVEPOINT' : 'BEGIN'];
   const after = status === 'T' ? ['ROLLBACK', 'RELEASE'] : ['COMMIT'];
   return Buffer.concat([
     ...[...before, 'SET', 'SET', 'SET'].map((tag) => answer.complete(tag)),
@@ -42,6 +42,44 @@ describe("a session's own catalog", () => {
       assert.equal(ends.held, false);
     });
   }
+
+  for (const status of ['I', 'T'] as const)
+    it(`is read again when the server fails over what others drop meanwhile (${status})`, () => {
+      const { client, upstream, ends, session, relay } = start();
+      if (status === 'T') {
+        client(say.query('begin'));
+        upstream(answer.complete('BEGIN'), answer.ready('T'));
+        ends.takeUpstream();
+        ends.takeClient();
+      }
+      session.catalogMissing = true;
+      client(say.query('select mine'));
+      ends.takeUpstream();
+      upstream(
+        answer.complete(status === 'T' ? 'SAVEPOINT' : 'BEGIN'),
+        answer.error('XX000'),
+        answer.ready('E'),
+      );
+      const again = ends.takeUpstream().toString('latin1');
+      assert.match(
+        again,
+        status === 'T' ? /^Q....ROLLBACK TO SAVEPOINT.*SAVEPOINT/s : /^Q....ROLLBACK; BEGIN.*COMMIT/s,
+      );
+      upstream(catalogRead(status, status === 'T' ? ['ROLLBACK', 'RELEASE'] : ['ROLLBACK']));
+      assert.deepEqual(session.states.at(-1)?.catalog?.schemas, ['public']);
+      assert.match(ends.takeUpstream().toString(), /mine/);
+      assert.equal(ends.takeClient().length, 0);
+      assert.equal(relay.ended, false);
+    });
+
+  it('is not read again for ever', () => {
+    const { client, upstream, ends, session, relay } = start();
+    session.catalogMissing = true;
+    client(say.query('select mine'));
+    for (let i = 0; i < 20 && !relay.ended; i++) upstream(answer.error('XX000'), answer.ready('E'));
+    assert.equal(relay.ended, true);
+    assert.doesNotMatch(ends.takeUpstream().toString(), /mine/);
+  });
 
   it('is read before a Bind, never in the middle of a pipeline', () => {
     const { client, upstream, ends, session } = start();
