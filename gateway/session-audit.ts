@@ -17,15 +17,12 @@ export class SessionAudit {
   readonly #state: GatewayState;
   readonly #opening: Opening;
   readonly #templates = new Map<DecidedText, TextTemplates>();
-  /** This protocol keeps a statement's bytes back until the journal has its decision; for the others it is written at once. */
-  readonly #staging: boolean;
   #staged = 0;
   #next = 1;
 
   constructor(state: GatewayState, opening: Opening) {
     this.#state = state;
     this.#opening = opening;
-    this.#staging = opening.database.protocol === 'postgres';
   }
 
   /** What all events of the session say. */
@@ -104,8 +101,7 @@ export class SessionAudit {
     for (let i = 0; i < templates.decided.length; i++) {
       const more: { statement_id: string; sql?: string } = { statement_id: this.statementId(first + i) };
       if (config.audit.sql === 'full') more.sql = text;
-      if (this.#staging) this.#staged = audit.stage(templates.decided[i]!, at, more);
-      else audit.append(templates.decided[i]!, at, more);
+      this.#staged = audit.stage(templates.decided[i]!, at, more);
     }
     for (let i = 0; i < templates.counts.length; i++) templates.counts[i]!.value++;
   }

@@ -125,7 +125,7 @@ export interface GateSession {
   pinned(upstream: UpstreamName | null): void;
   /**
    * Analyzes and decides a whole text (Query, Parse, COM_QUERY, COM_STMT_PREPARE). When it allows, the decision is in the
-   * journal, or, on PostgreSQL, on its way there (`unjournaled`). Answers at once unless the catalog has to be read or a person asked; `signal`
+   * journal, or on its way there (`unjournaled`). Answers at once unless the catalog has to be read or a person asked; `signal`
    * ends the wait (cancel, disconnect).
    */
   admit(text: string, phase: 'query' | 'prepare', signal: AbortSignal): Admission | Promise<Admission>;
@@ -140,7 +140,7 @@ export interface GateSession {
   /** PostgreSQL: a Parse or Close of the client's is about to change what this name of a prepared statement stands for, which
    *  SQL's PREPARE and EXECUTE use as well. */
   statementNamed?(name: string): void;
-  /** PostgreSQL: decisions of this session are not in the journal yet; nothing that was admitted may leave for an upstream before
+  /** Decisions of this session are not in the journal yet; nothing that was admitted may leave for an upstream before
    *  `onJournaled` has told so. */
   readonly unjournaled: boolean;
   /**

@@ -115,7 +115,23 @@ export class Exchange implements LinkOwner {
   #decided(admission: Admitted | Refused, then: (admitted: Admitted) => void): void {
     if (this.isOver) return;
     if (admission.effect === 'refuse') this.#client.answer(refusal(admission));
+    else if (this.gate.unjournaled) this.#afterJournal(() => then(admission));
     else then(admission);
+  }
+
+  /** Nothing that was admitted leaves for an upstream before the journal has it. */
+  #afterJournal(then: () => void): void {
+    this.gate.onJournaled((isWritten) => {
+      if (this.isOver) return;
+      if (!isWritten) this.#client.answer(refusal(this.gate.refuseUnjournaled()));
+      else {
+        try {
+          then();
+        } catch {
+          this.#client.answer(serverErrors.internal);
+        }
+      }
+    });
   }
 
   /** The link that leave was given for, brought to the session's state. `text`: what is going to run there. */

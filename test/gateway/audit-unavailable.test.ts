@@ -104,6 +104,21 @@ describe('MariaDB', () => {
     const [rows] = await crm.execute<mysql.RowDataPacket[]>(text, [1]);
     assert.equal(rows.length, 1);
   });
+
+  test('those of one turn too, in and out of a transaction, and none reaches the upstream', async () => {
+    const other = await connectMySql(world, 'ana');
+    await other.query('SELECT 1 AS first_look');
+    await crm.query('BEGIN');
+    await refused(
+      () => crm.query('SELECT name AS unseen_in_crm FROM contacts'),
+      () => other.query('SELECT name AS unseen_in_crm FROM contacts WHERE id = 1'),
+    );
+    assert.ok(!world.crm?.logText().includes('unseen_in_crm'));
+    for (const client of [crm, other]) await client.query('SELECT name AS seen_in_crm FROM contacts');
+    assert.ok(world.crm?.logText().includes('seen_in_crm'));
+    await crm.query('COMMIT');
+    await other.end();
+  });
 });
 
 test('every statement that ran has its decision, and the chain holds', async () => {
