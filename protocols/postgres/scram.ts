@@ -1,10 +1,9 @@
-/** SCRAM-SHA-256 as a client (RFC 5802, RFC 7677), without channel binding. Pure but for the key derivation's thread. */
+/** SCRAM-SHA-256 and -PLUS as a client (RFC 5802, RFC 7677). Pure but for the key derivation's thread. */
 import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { ProtocolError } from '../bytes.ts';
 
 const derive = promisify(pbkdf2);
-const gs2Header = 'n,,';
 /** A server that asks for fewer makes a captured exchange cheap to guess from; one that asks for more, ties us up. */
 const iterationsMin = 1000;
 const iterationsMax = 1_000_000;
@@ -13,20 +12,31 @@ function hmac(key: Buffer, data: string): Buffer {
   return createHmac('sha256', key).update(data).digest();
 }
 
+/**
+ * What the client says of the channel: none that could be bound; one that could be, but the server did not offer it (a server that
+ * did, takes that for the work of somebody between); or its `tls-server-end-point` hash.
+ */
+export type ChannelBinding = 'none' | 'not_offered' | Buffer;
+
 export class ScramClient {
   readonly #nonce: string;
+  readonly #gs2Header: string;
+  readonly #binding: Buffer;
   readonly #password: string;
   #serverSignature: Buffer | null = null;
 
   /** @param nonce printable ASCII without commas, fresh for each exchange. */
-  constructor(password: string, nonce: string) {
+  constructor(password: string, nonce: string, binding: ChannelBinding = 'none') {
     this.#nonce = nonce;
+    const bound = typeof binding !== 'string';
+    this.#gs2Header = bound ? 'p=tls-server-end-point,,' : binding === 'none' ? 'n,,' : 'y,,';
+    this.#binding = Buffer.concat([Buffer.from(this.#gs2Header), bound ? binding : Buffer.alloc(0)]);
     this.#password = password.normalize('NFKC');
   }
 
   /** client-first-message. PostgreSQL takes the user name from the StartupMessage. */
   first(): string {
-    return `${gs2Header}n=,r=${this.#nonce}`;
+    return `${this.#gs2Header}n=,r=${this.#nonce}`;
   }
 
   /**
@@ -49,7 +59,7 @@ export class ScramClient {
     const salted = await derive(this.#password, Buffer.from(salt, 'base64'), iterations, 32, 'sha256');
     const clientKey = hmac(salted, 'Client Key');
     const storedKey = createHash('sha256').update(clientKey).digest();
-    const withoutProof = `c=${Buffer.from(gs2Header).toString('base64')},r=${nonce}`;
+    const withoutProof = `c=${this.#binding.toString('base64')},r=${nonce}`;
     const authMessage = `n=,r=${this.#nonce},${serverFirst},${withoutProof}`;
     const proof = hmac(storedKey, authMessage);
     for (let i = 0; i < proof.length; i++) proof[i]! ^= clientKey[i]!;

@@ -10,6 +10,7 @@ import { serialize } from 'pg-protocol';
 import { ByteReader, ProtocolError } from '../bytes.ts';
 import type { UpstreamTarget } from '../gate.ts';
 import { encodeCancelRequest } from './cancel.ts';
+import { endPointHash } from './channel-binding.ts';
 import { FrameSource } from './frame-source.ts';
 import { ScramClient } from './scram.ts';
 import { readFields, readParameterStatus, readReady, serverType } from './server-messages.ts';
@@ -199,9 +200,13 @@ class Attempt {
   async #scram(socket: net.Socket, frames: FrameSource, offered: ByteReader): Promise<void> {
     const mechanisms: string[] = [];
     for (let name = offered.cstring(); name !== ''; name = offered.cstring()) mechanisms.push(name);
-    if (!mechanisms.includes('SCRAM-SHA-256')) throw new ProtocolError('no SASL mechanism in common');
-    const client = new ScramClient(this.#target.password, randomBytes(18).toString('base64'));
-    socket.write(serialize.sendSASLInitialResponseMessage('SCRAM-SHA-256', client.first()));
+    const hash = socket instanceof tls.TLSSocket ? endPointHash(socket.getPeerCertificate().raw) : null;
+    const bound = hash !== null && mechanisms.includes('SCRAM-SHA-256-PLUS');
+    const mechanism = bound ? 'SCRAM-SHA-256-PLUS' : 'SCRAM-SHA-256';
+    if (!mechanisms.includes(mechanism)) throw new ProtocolError('no SASL mechanism in common');
+    const binding = hash === null ? 'none' : bound ? hash : 'not_offered';
+    const client = new ScramClient(this.#target.password, randomBytes(18).toString('base64'), binding);
+    socket.write(serialize.sendSASLInitialResponseMessage(mechanism, client.first()));
     socket.write(serialize.sendSCRAMClientFinalMessage(await client.final(await this.#sasl(frames, 11))));
     client.verify(await this.#sasl(frames, 12));
     if ((await this.#sasl(frames, 0)) !== '') throw new ProtocolError('bytes behind AuthenticationOk');
