@@ -147,6 +147,71 @@ export function cellsWith(template: readonly Cell[], event: unknown): Cell[] {
   return complete(cellsOver(template, fieldsOf(event)));
 }
 
+/** Index of a column in a row. */
+export function indexOfColumn(name: (typeof columns)[number][0]): number {
+  return columns.findIndex(([other]) => other === name);
+}
+
+/** Columns in which the events of a template differ; in column order. */
+export const ownColumns = [
+  'at',
+  'statement_id',
+  'sql',
+  'rows',
+  'bytes',
+  'error',
+  'duration_us',
+  'approval_id',
+  'approver',
+] as const satisfies readonly (typeof columns)[number][0][];
+
+/** Their indices in a row. */
+export const ownIndices: readonly number[] = ownColumns.map(indexOfColumn);
+
+/** Indices of what the events of a template have in common: all columns but `seq`, their own ones and the hashes. */
+export const sharedIndices: readonly number[] = columns
+  .map((_, index) => index)
+  .filter((index) => index > 0 && index < prevHashIndex && !ownIndices.includes(index));
+
+const ownPlaces: ReadonlyMap<string, number> = new Map(ownColumns.map((name, place) => [name, place]));
+
+/** The template says nothing of what its events say themselves. */
+export function isShared(template: readonly Cell[]): boolean {
+  return ownIndices.every((index) => template[index] === null);
+}
+
+/**
+ * The own cells of an event of a template, in the order of `ownColumns`; null when it says something else besides.
+ * Throws as cellsOf does.
+ */
+export function ownCellsOf(event: unknown): Cell[] | null {
+  const fields = fieldsOf(event);
+  const cells: Cell[] = new Array(ownColumns.length).fill(null);
+  for (const name in fields) {
+    const place = ownPlaces.get(name);
+    if (place !== undefined) cells[place] = cellIn(ownIndices[place]!, fields[name]);
+    else if (indexOf.has(name)) return null;
+  }
+  if (cells[0] === null) throw new TypeError('column at is missing');
+  return cells;
+}
+
+/** All cells of an event of a template from its own ones, with `seq`, `prev_hash` and `hash` still null. */
+export function withOwnCells(template: readonly Cell[], own: readonly Cell[]): Cell[] {
+  const cells = template.slice();
+  for (let place = 0; place < own.length; place++) cells[ownIndices[place]!] = own[place]!;
+  return cells;
+}
+
+function cellIn(index: number, value: unknown): Cell {
+  const [name, kind] = columns[index]!;
+  try {
+    return cellOf(kind, value);
+  } catch {
+    throw new TypeError(`column ${name} can't hold its value`);
+  }
+}
+
 const noCells: readonly Cell[] = new Array(columns.length).fill(null);
 const indexOf: ReadonlyMap<string, number> = new Map(columns.map(([name], index) => [name, index]));
 
@@ -161,11 +226,7 @@ function cellsOver(base: readonly Cell[], fields: Readonly<Record<string, unknow
   for (const name in fields) {
     const index = indexOf.get(name);
     if (index === undefined || index === 0 || index >= prevHashIndex) continue;
-    try {
-      cells[index] = cellOf(columns[index]![1], fields[name]);
-    } catch {
-      throw new TypeError(`column ${name} can't hold its value`);
-    }
+    cells[index] = cellIn(index, fields[name]);
   }
   return cells;
 }

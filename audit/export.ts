@@ -56,8 +56,12 @@ export async function exportAudit(
         values.push(new Date(options.until).toISOString());
       }
       if (options.session !== undefined) {
-        conditions.push('"session_id" = ?');
-        values.push(options.session);
+        // Its first row has all cells, and an index.
+        conditions.push(
+          '"session_id" = ?',
+          '"seq" >= (SELECT min("seq") FROM event_rows WHERE "session_id" = ?)',
+        );
+        values.push(options.session, options.session);
       }
       const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
       const select = db.prepare(`${selectEvents}${where} ORDER BY "seq"`).raw();

@@ -10,6 +10,7 @@ import type { FromIngest, IngestWorkerData, ToIngest } from './ingest-messages.t
 const { directory, pauseMs } = workerData as IngestWorkerData;
 const port = parentPort as NonNullable<typeof parentPort>;
 const retryMs = 1000;
+const turnMs = 500;
 /** The head record may lag behind the store by this much while lines keep coming. */
 const headMs = 1000;
 
@@ -29,8 +30,13 @@ function turn(isHurried: boolean): void {
   if (timer !== null) clearTimeout(timer);
   timer = null;
   try {
-    let hasMore = ingest.step();
-    while (hasMore && (isHurried || isStopping)) hasMore = ingest.step();
+    // The port is heard now and then, however much there is.
+    const until = performance.now() + turnMs;
+    let step = ingest.step();
+    while (isHurried || isStopping ? step !== 'idle' : step === 'full' && performance.now() < until) {
+      step = ingest.step();
+    }
+    const hasMore = step !== 'idle';
     if (!hasMore || performance.now() - headSavedAt > headMs) {
       ingest.saveHead();
       headSavedAt = performance.now();
@@ -40,7 +46,7 @@ function turn(isHurried: boolean): void {
       report: { positions: ingest.positions(), head: ingest.head(), isIdle: !hasMore },
     });
     if (isStopping) stop();
-    else if (hasMore) timer = setTimeout(turn, pauseMs, false);
+    else if (hasMore) timer = setTimeout(turn, step === 'full' ? 0 : pauseMs, false);
   } catch (error) {
     report({ kind: 'problem', code: (error as { code?: string }).code ?? (error as Error).message });
     if (isStopping) stop();

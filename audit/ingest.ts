@@ -5,12 +5,13 @@
 import { type Head, readHead, writeHead } from './head.ts';
 import { journalStreams } from './segments.ts';
 import { type JournalPosition, openStore } from './store.ts';
-import { openStreamIngest, type StreamIngest } from './stream-ingest.ts';
+import { StoredTemplates } from './stored-templates.ts';
+import { openStreamIngest, type Step, type StreamIngest } from './stream-ingest.ts';
 
 /** A running ingest. Its methods throw what SQLite or the file system throws; calling again tries again. */
 export interface Ingest {
-  /** Ingests the next batch of each stream; false when there is nothing more for now. */
-  step(): boolean;
+  /** Ingests the next batch of each stream; says what the one that is furthest behind says. */
+  step(): Step;
   /** By stream. */
   positions(): ReadonlyMap<number, JournalPosition>;
   head(): Head;
@@ -26,6 +27,7 @@ export interface Ingest {
 export function openIngest(directory: string, live: boolean): Ingest {
   const store = openStore(directory);
   const streams = new Map<number, StreamIngest>();
+  const templates = new StoredTemplates();
   let saved: Head | null = null;
 
   const mismatch = headMismatch(readHead(directory));
@@ -50,17 +52,18 @@ export function openIngest(directory: string, live: boolean): Ingest {
     saved = head;
   }
 
-  function step(): boolean {
-    let hasMore = false;
+  function step(): Step {
+    let found: Step = 'idle';
     for (const stream of journalStreams(directory)) {
       let ingest = streams.get(stream);
       if (ingest === undefined) {
-        ingest = openStreamIngest(directory, stream, store, live);
+        ingest = openStreamIngest(directory, stream, store, templates, live);
         streams.set(stream, ingest);
       }
-      if (ingest.step()) hasMore = true;
+      const step = ingest.step();
+      if (found !== 'full' && step !== 'idle') found = step;
     }
-    return hasMore;
+    return found;
   }
 
   return {

@@ -171,7 +171,7 @@ export async function catchUp(directory: string): Promise<'caught_up' | 'owned_b
   try {
     const ingest = openIngest(directory, false);
     try {
-      while (ingest.step());
+      while (ingest.step() !== 'idle');
       ingest.saveHead();
     } finally {
       ingest.close();

@@ -5,9 +5,19 @@
 import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { genesis, rowHash } from './chain.ts';
-import { type Cell, columns, prevHashIndex } from './columns.ts';
+import { genesis, rowHash, rowHashOver } from './chain.ts';
+import {
+  type Cell,
+  columns,
+  ownColumns,
+  ownIndices,
+  prevHashIndex,
+  sharedIndices,
+  withOwnCells,
+} from './columns.ts';
+import { AuditUnavailable } from './event.ts';
 import type { Head } from './head.ts';
+import type { StoredRow, StoredTemplate } from './stored-templates.ts';
 
 /** Where the ingest stands in one stream of the journal: the next byte to read. */
 export interface JournalPosition {
@@ -22,10 +32,10 @@ export interface Store {
   /** The hash of row `seq`; null when there is no such row. */
   hashOf(seq: number): string | null;
   /**
-   * Adds rows (cells as from cellsOf) and damage, and moves the stream's position, all in one transaction: a line is
+   * Adds rows and damage, and moves the stream's position, all in one transaction: a line is
    * in the store exactly once, whatever happens. Numbers and chains the rows.
    */
-  add(rows: readonly Cell[][], damage: readonly string[], stream: number, position: JournalPosition): Head;
+  add(rows: readonly StoredRow[], damage: readonly string[], stream: number, position: JournalPosition): Head;
   close(): void;
 }
 
@@ -34,20 +44,42 @@ function storePath(directory: string): string {
   return join(directory, 'audit.sqlite');
 }
 
-const names = columns.map(([name]) => `"${name}"`).join(', ');
+const quoted = (name: string): string => `"${name}"`;
+const names = columns.map(([name]) => quoted(name));
+const into = (table: string, of: readonly string[]): string =>
+  `INSERT INTO ${table} (${of.join(', ')}) VALUES (${of.map(() => '?').join(', ')})`;
 
+const definition = (index: number): string => {
+  const [name, kind] = columns[index]!;
+  return `"${name}" ${kind === 'integer' ? 'INTEGER' : 'TEXT'}`;
+};
+
+/** Of this layout; another number is another layout. */
+const version = 2;
+
+// A row has all its cells, or its own ones and a template with the others.
 const schema = `
-  CREATE TABLE IF NOT EXISTS events (
+  CREATE TABLE IF NOT EXISTS templates (
+    "id" INTEGER PRIMARY KEY,
+    ${sharedIndices.map(definition).join(',\n    ')}
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS event_rows (
+    "seq" INTEGER PRIMARY KEY,
+    "template" INTEGER,
+    ${ownIndices.map(definition).join(',\n    ')},
+    "prev_hash" TEXT NOT NULL,
+    "hash" TEXT NOT NULL,
+    ${sharedIndices.map(definition).join(',\n    ')}
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS event_rows_at ON event_rows ("at");
+  CREATE INDEX IF NOT EXISTS event_rows_session ON event_rows ("session_id") WHERE "session_id" IS NOT NULL;
+  CREATE VIEW IF NOT EXISTS events AS SELECT
     ${columns
-      .map(([name, kind]) =>
-        name === 'seq'
-          ? '"seq" INTEGER PRIMARY KEY'
-          : `"${name}" ${kind === 'integer' ? 'INTEGER' : 'TEXT'}${name === 'at' || name === 'event' || name.endsWith('hash') ? ' NOT NULL' : ''}`,
+      .map(([name], index) =>
+        sharedIndices.includes(index) ? `coalesce(r."${name}", t."${name}") AS "${name}"` : `r."${name}"`,
       )
       .join(',\n    ')}
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS events_at ON events ("at");
-  CREATE INDEX IF NOT EXISTS events_session ON events ("session_id") WHERE "session_id" IS NOT NULL;
+    FROM event_rows r LEFT JOIN templates t ON t."id" = r."template";
   CREATE TABLE IF NOT EXISTS journal_positions (
     "stream" INTEGER PRIMARY KEY, "segment" INTEGER NOT NULL, "offset" INTEGER NOT NULL
   ) STRICT;
@@ -65,31 +97,78 @@ export function openStore(directory: string): Store {
   if (isNew) chmodSync(path, 0o600);
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
+  if (db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined) db.pragma(`user_version = ${version}`);
+  else if (db.pragma('user_version', { simple: true }) !== version) {
+    db.close();
+    throw new AuditUnavailable('the audit store was made by another version of the gateway');
+  }
   db.exec(schema);
 
-  const insert = db.prepare(`INSERT INTO events (${names}) VALUES (${columns.map(() => '?').join(', ')})`);
+  const insert = db.prepare(into('event_rows', names));
+  const insertOwn = db.prepare(
+    into('event_rows', ['seq', 'template', ...ownColumns, 'prev_hash', 'hash'].map(quoted)),
+  );
+  const insertTemplate = db.prepare(
+    into(
+      'templates',
+      sharedIndices.map((index) => names[index]!),
+    ),
+  );
   const addDamage = db.prepare('INSERT INTO damage ("after_seq", "why") VALUES (?, ?)');
   const move = db.prepare('INSERT OR REPLACE INTO journal_positions VALUES (?, ?, ?)');
-  const last = db.prepare<[], Head>('SELECT "seq", "hash" FROM events ORDER BY "seq" DESC LIMIT 1');
+  const last = db.prepare<[], Head>('SELECT "seq", "hash" FROM event_rows ORDER BY "seq" DESC LIMIT 1');
   const at = db.prepare<[number], JournalPosition>(
     'SELECT "segment", "offset" FROM journal_positions WHERE "stream" = ?',
   );
-  const hashAt = db.prepare<[number], { hash: string }>('SELECT "hash" FROM events WHERE "seq" = ?');
+  const hashAt = db.prepare<[number], { hash: string }>('SELECT "hash" FROM event_rows WHERE "seq" = ?');
 
   let head: Head = last.get() ?? { seq: 0, hash: genesis };
 
+  /** Templates that the open transaction has changed, as they were. */
+  let changed: { readonly template: StoredTemplate; readonly id: number; readonly isUsed: boolean }[] = [];
+
+  function change(template: StoredTemplate, id: number): void {
+    changed.push({ template, id: template.id, isUsed: template.isUsed });
+    template.id = id;
+    template.isUsed = true;
+  }
+
+  /** Returns the row's hash. */
+  function addRow(row: StoredRow, seq: number, prevHash: string): string {
+    if (row.template === null) return addWhole(row.cells, seq, prevHash);
+    const { template, own } = row;
+    if (!template.isUsed) {
+      change(template, 0);
+      return addWhole(withOwnCells(template.cells, own), seq, prevHash);
+    }
+    if (template.id === 0) {
+      const shared = sharedIndices.map((index) => template.cells[index]);
+      change(template, Number(insertTemplate.run(shared).lastInsertRowid));
+    }
+    const hash = rowHashOver(template.runs, seq, own, prevHash);
+    insertOwn.run([seq, template.id, ...own, prevHash, hash]);
+    return hash;
+  }
+
+  function addWhole(cells: Cell[], seq: number, prevHash: string): string {
+    cells[0] = seq;
+    cells[prevHashIndex] = prevHash;
+    const hash = rowHash(cells);
+    cells[prevHashIndex + 1] = hash;
+    insert.run(cells);
+    return hash;
+  }
+
   const transaction = db.transaction(
-    (rows: readonly Cell[][], damage: readonly string[], stream: number, position: JournalPosition): Head => {
+    (
+      rows: readonly StoredRow[],
+      damage: readonly string[],
+      stream: number,
+      position: JournalPosition,
+    ): Head => {
       let { seq, hash } = head;
       for (const why of damage) addDamage.run(seq, why);
-      for (const cells of rows) {
-        seq++;
-        cells[0] = seq;
-        cells[prevHashIndex] = hash;
-        hash = rowHash(cells);
-        cells[prevHashIndex + 1] = hash;
-        insert.run(cells);
-      }
+      for (const row of rows) hash = addRow(row, ++seq, hash);
       move.run(stream, position.segment, position.offset);
       return { seq, hash };
     },
@@ -100,7 +179,13 @@ export function openStore(directory: string): Store {
     head: () => head,
     hashOf: (seq) => hashAt.get(seq)?.hash ?? null,
     add: (rows, damage, stream, position) => {
-      head = transaction.immediate(rows, damage, stream, position);
+      changed = [];
+      try {
+        head = transaction.immediate(rows, damage, stream, position);
+      } catch (error) {
+        for (const { template, id, isUsed } of changed.reverse()) Object.assign(template, { id, isUsed });
+        throw error;
+      }
       return head;
     },
     close: () => db.close(),
@@ -118,4 +203,4 @@ export function openStoreToRead(directory: string): Database.Database | null {
 }
 
 /** `SELECT` of all columns in the contract's order. */
-export const selectEvents = `SELECT ${names} FROM events`;
+export const selectEvents = `SELECT ${names.join(', ')} FROM events`;

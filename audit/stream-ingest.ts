@@ -3,18 +3,33 @@
  * damaged ones kept; never writes to a segment.
  */
 import { closeSync, openSync, readSync, renameSync, unlinkSync } from 'node:fs';
-import { type Cell, cellsOf, cellsWith, templateCells } from './columns.ts';
+import {
+  type Cell,
+  cellsOf,
+  cellsWith,
+  indexOfColumn,
+  isShared,
+  ownCellsOf,
+  templateCells,
+} from './columns.ts';
 import { journalFolder, segmentNumbers, segmentPath, segmentWriter } from './segments.ts';
 import type { JournalPosition, Store } from './store.ts';
+import type { StoredRow, StoredTemplate, StoredTemplates } from './stored-templates.ts';
+
+/** `idle`: there is nothing more for now. `some`: what there was. `full`: a whole batch, and there may be more. */
+export type Step = 'idle' | 'some' | 'full';
 
 /** The ingest of one stream. Throws what SQLite or the file system throws; calling again tries again. */
 export interface StreamIngest {
-  /** Ingests the next batch; false when there is nothing more for now. */
-  step(): boolean;
+  /** Ingests the next batch. */
+  step(): Step;
   position(): JournalPosition;
 }
 
-const batchRows = 2000;
+const batchRows = 10_000;
+const eventIndex = indexOfColumn('event');
+/** A buffer with less room left than this was filled by what there was to read. */
+const lineRoom = 4096;
 const lineBytesMax = 64 * 1024 * 1024;
 
 /** `live` says that the last segment may still be written to. */
@@ -22,6 +37,7 @@ export function openStreamIngest(
   directory: string,
   stream: number,
   store: Store,
+  stored: StoredTemplates,
   live: boolean,
 ): StreamIngest {
   const folder = journalFolder(directory, stream);
@@ -30,8 +46,7 @@ export function openStreamIngest(
   let buffer = Buffer.allocUnsafe(1024 * 1024);
   let { segment, offset } = store.position(stream);
   let isDamaged = false;
-  /** The templates that the segment has defined so far. */
-  const templates = new Map<number, readonly Cell[]>();
+  const templates: SegmentTemplates = new Map();
   /** What stands before the place to go on at was read by an earlier run: its templates have to be known again. */
   let knowsTemplates = offset === 0;
 
@@ -61,30 +76,30 @@ export function openStreamIngest(
     }
   }
 
-  function step(): boolean {
+  function step(): Step {
     // Listed before reading: a later segment means that this one was complete by then.
     const numbers = segmentNumbers(folder);
     const next = numbers.find((number) => number > segment);
     const lines = readLines();
     if (lines === null) {
-      if (next === undefined) return false;
+      if (next === undefined) return 'idle';
       const gap = `${journal} segments ${segment} to ${next - 1} are missing`;
       store.add([], [gap], stream, { segment: next, offset: 0 });
       segment = next;
       offset = 0;
       begin();
-      return true;
+      return 'full';
     }
     if (lines.whole > 0) return ingestLines(lines.whole);
     if (lines.length >= lineBytesMax) return leave(next, lines.length, true);
     if (next !== undefined) {
       const nextWriter = segmentWriter(folder, next);
       const isLastListed = next === numbers[numbers.length - 1];
-      if (nextWriter === null && isLastListed && live) return false;
+      if (nextWriter === null && isLastListed && live) return 'idle';
       const torn = lines.length > 0 && nextWriter !== null && nextWriter === segmentWriter(folder, segment);
       return leave(next, lines.length, torn);
     }
-    return false;
+    return 'idle';
   }
 
   function readTemplates(): void {
@@ -98,19 +113,19 @@ export function openStreamIngest(
     }
     for (const line of text.split('\n')) {
       // What is wrong with a line was told when it was read first.
-      if (line.startsWith('{"template":')) readLine(line, [], templates);
+      if (line.startsWith('{"template":')) readLine(line, [], templates, stored);
     }
     knowsTemplates = true;
   }
 
-  function ingestLines(whole: number): boolean {
+  function ingestLines(whole: number): Step {
     if (!knowsTemplates) readTemplates();
-    const rows: Cell[][] = [];
+    const rows: StoredRow[] = [];
     const damage: string[] = [];
     let start = 0;
     while (start < whole && rows.length < batchRows) {
       const end = buffer.indexOf(0x0a, start);
-      const problem = readLine(buffer.toString('utf8', start, end), rows, templates);
+      const problem = readLine(buffer.toString('utf8', start, end), rows, templates, stored);
       if (problem !== null) damage.push(`${journal} segment ${segment}, byte ${offset + start}: ${problem}`);
       start = end + 1;
     }
@@ -118,8 +133,9 @@ export function openStreamIngest(
     store.add(rows, damage, stream, position);
     offset = position.offset;
     if (damage.length > 0) isDamaged = true;
+    const isWholeBuffer = buffer.length - whole < lineRoom;
     if (buffer.length > 1024 * 1024) buffer = Buffer.allocUnsafe(1024 * 1024);
-    return true;
+    return start < whole || isWholeBuffer ? 'full' : 'some';
   }
 
   function begin(): void {
@@ -128,7 +144,7 @@ export function openStreamIngest(
   }
 
   /** Goes on to segment `next`. What a crash tore off is left out; `isBreach` says that no crash did it. */
-  function leave(next: number | undefined, tornBytes: number, isBreach: boolean): boolean {
+  function leave(next: number | undefined, tornBytes: number, isBreach: boolean): Step {
     const passed = segment;
     if (next === undefined) throw new Error(`${journal} segment ${segment}: a line has no end`);
     const damage = isBreach
@@ -143,14 +159,25 @@ export function openStreamIngest(
     if (isBreach || isDamaged) renameSync(path, `${path}.damaged`);
     else unlinkSync(path);
     isDamaged = false;
-    return true;
+    return 'full';
   }
 
   return { step, position: () => ({ segment, offset }) };
 }
 
-/** Adds a line's cells to `rows`, or a template; returns what is wrong with the line (never its content), or null. */
-function readLine(text: string, rows: Cell[][], templates: Map<number, readonly Cell[]>): string | null {
+/** The templates that a segment has defined so far. */
+type SegmentTemplates = Map<
+  number,
+  { readonly cells: readonly Cell[]; readonly shared: StoredTemplate | null }
+>;
+
+/** Adds a line's event to `rows`, or a template; returns what is wrong with the line (never its content), or null. */
+function readLine(
+  text: string,
+  rows: StoredRow[],
+  templates: SegmentTemplates,
+  stored: StoredTemplates,
+): string | null {
   let line: unknown;
   try {
     line = JSON.parse(text);
@@ -162,11 +189,15 @@ function readLine(text: string, rows: Cell[][], templates: Map<number, readonly 
     if ('t' in line) {
       const template = templates.get(line.t as number);
       if (template === undefined) return 'a line names a template that is not there';
-      rows.push(cellsWith(template, line));
+      const own = template.shared === null ? null : ownCellsOf(line);
+      if (own === null) rows.push({ template: null, cells: cellsWith(template.cells, line) });
+      else rows.push({ template: template.shared!, own });
     } else if ('template' in line && 'event' in line) {
-      templates.set(line.template as number, templateCells(line.event));
+      const cells = templateCells(line.event);
+      const isStored = isShared(cells) && cells[eventIndex] !== null;
+      templates.set(line.template as number, { cells, shared: isStored ? stored.of(cells) : null });
     } else if ('problem' in line) return String(line.problem);
-    else if (!('journal' in line)) rows.push(cellsOf(line));
+    else if (!('journal' in line)) rows.push({ template: null, cells: cellsOf(line) });
     return null;
   } catch (error) {
     return (error as Error).message;

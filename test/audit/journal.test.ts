@@ -344,6 +344,26 @@ describe('the journal', () => {
     assert.deepEqual(verifyAudit(directory), { ok: true, rows: 500, head: head.hash });
   });
 
+  it('is followed by the store at the speed of what comes in, nobody hurrying', async () => {
+    const log = await openAuditLog(directory);
+    const template = log.template({ event: 'statement.decided' });
+    let reports = 0;
+    const followed = new Promise<void>((resolve) =>
+      log.subscribe(() => {
+        reports++;
+        if (log.lag() === 0) resolve();
+      }),
+    );
+    for (let n = 0; n < 60_000; n++) log.append(template, n, { statement_id: String(n) });
+    // Nothing else may be left that keeps the process.
+    const kept = setInterval(() => {}, 1000);
+    await followed;
+    clearInterval(kept);
+    assert.ok(reports < 20, `${reports} reports for 60,000 rows: the ingest rests while it is behind`);
+    await log.close();
+    assert.equal(rowCount(), 60_000);
+  });
+
   it('refuses when the store is too far behind', async () => {
     const log = await openAuditLog(directory, { journalBytesMax: 2000 });
     const template = log.template({ event: 'statement.decided' });

@@ -131,7 +131,7 @@ test('every segment defines what its lines name, whenever it begins', () => {
     }
   }
   const ingest = openIngest(directory, false);
-  while (ingest.step());
+  while (ingest.step() !== 'idle');
   ingest.saveHead();
   ingest.close();
   assert.deepEqual(stored(), expected);
@@ -146,7 +146,7 @@ test('a line whose template is missing is told as damage', () => {
   const lines = fs.readFileSync(path, 'utf8').split('\n');
   fs.writeFileSync(path, lines.filter((line) => !line.startsWith('{"template":')).join('\n'));
   const ingest = openIngest(directory, false);
-  while (ingest.step());
+  while (ingest.step() !== 'idle');
   ingest.saveHead();
   ingest.close();
   const verified = verifyAudit(directory);

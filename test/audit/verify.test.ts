@@ -19,9 +19,13 @@ before(async () => {
   scratch = fs.mkdtempSync(join(tmpdir(), 'cordon-verify-'));
   good = join(scratch, 'good');
   const log = await openAuditLog(good);
-  const template = log.template({ event: 'statement.decided', groups: ['a', 'b'], decision: 'allow' });
-  for (let n = 1; n <= rows; n++)
-    log.append(template, n, { statement_id: `st-${n}`, rows: n, shape: 'select ?' });
+  const template = log.template({
+    event: 'statement.decided',
+    groups: ['a', 'b'],
+    decision: 'allow',
+    shape: 'select ?',
+  });
+  for (let n = 1; n <= rows; n++) log.append(template, n, { statement_id: `st-${n}`, rows: n });
   await log.close();
 });
 after(() => fs.rmSync(scratch, { recursive: true }));
@@ -45,7 +49,7 @@ function found(directory: string, seq: number, why: RegExp): void {
 
 /** SQL that recomputes nothing: `row` as a new row `seq`. */
 const copy = (from: number, to: number) =>
-  `INSERT INTO events SELECT ${columns
+  `INSERT INTO event_rows (${columns.map(([name]) => `"${name}"`).join(', ')}) SELECT ${columns
     .map(([name]) => (name === 'seq' ? `${to}` : `"${name}"`))
     .join(', ')} FROM events WHERE seq = ${from};`;
 
@@ -72,26 +76,38 @@ describe('verification', () => {
       if (name === 'seq') continue;
       const value = kind === 'integer' ? 4711 : "'x'";
       for (const seq of [1, 7, rows]) {
-        found(tampered(`UPDATE events SET "${name}" = ${value} WHERE seq = ${seq}`), seq, /changed|follow/);
+        found(
+          tampered(`UPDATE event_rows SET "${name}" = ${value} WHERE seq = ${seq}`),
+          seq,
+          /changed|follow/,
+        );
       }
     }
-    found(tampered('UPDATE events SET "statement_id" = NULL WHERE seq = 7'), 7, /changed/);
-    found(tampered(`UPDATE events SET "sql" = '' WHERE seq = 7`), 7, /changed/);
+    found(tampered('UPDATE event_rows SET "statement_id" = NULL WHERE seq = 7'), 7, /changed/);
+    found(tampered(`UPDATE event_rows SET "sql" = '' WHERE seq = 7`), 7, /changed/);
+  });
+
+  it('finds a change in what many rows have in common', () => {
+    found(tampered('UPDATE templates SET "decision" = \'refuse\''), 2, /changed/);
+    found(tampered('UPDATE templates SET "subject" = \'x\''), 2, /changed/);
+    found(tampered('DELETE FROM templates'), 2, /changed/);
+    found(tampered('UPDATE event_rows SET "template" = NULL WHERE seq = 9'), 9, /changed/);
+    found(tampered('DROP TABLE templates'), 1, /can't be read/);
   });
 
   it('finds a text that moved over into the next column', () => {
     found(
-      tampered('UPDATE events SET "session_id" = "statement_id", "statement_id" = NULL WHERE seq = 3'),
+      tampered('UPDATE event_rows SET "session_id" = "statement_id", "statement_id" = NULL WHERE seq = 3'),
       3,
       /changed/,
     );
   });
 
   it('finds a missing row, wherever it was', () => {
-    found(tampered('DELETE FROM events WHERE seq = 1'), 1, /missing/);
-    found(tampered('DELETE FROM events WHERE seq = 7'), 7, /missing/);
+    found(tampered('DELETE FROM event_rows WHERE seq = 1'), 1, /missing/);
+    found(tampered('DELETE FROM event_rows WHERE seq = 7'), 7, /missing/);
     found(
-      tampered('DELETE FROM events WHERE seq = 7; UPDATE events SET seq = seq - 1 WHERE seq > 7'),
+      tampered('DELETE FROM event_rows WHERE seq = 7; UPDATE event_rows SET seq = seq - 1 WHERE seq > 7'),
       7,
       /follow/,
     );
@@ -100,7 +116,7 @@ describe('verification', () => {
   it('finds rows in another order', () => {
     found(
       tampered(
-        'UPDATE events SET seq = -1 WHERE seq = 5; UPDATE events SET seq = 5 WHERE seq = 6; UPDATE events SET seq = 6 WHERE seq = -1',
+        'UPDATE event_rows SET seq = -1 WHERE seq = 5; UPDATE event_rows SET seq = 5 WHERE seq = 6; UPDATE event_rows SET seq = 6 WHERE seq = -1',
       ),
       5,
       /follow/,
@@ -112,7 +128,7 @@ describe('verification', () => {
     found(tampered(copy(7, 0)), 1, /missing/);
     found(
       tampered(
-        `UPDATE events SET seq = -seq - 1 WHERE seq >= 8; UPDATE events SET seq = -seq WHERE seq < 0; ${copy(7, 8)}`,
+        `UPDATE event_rows SET seq = -seq - 1 WHERE seq >= 8; UPDATE event_rows SET seq = -seq WHERE seq < 0; ${copy(7, 8)}`,
       ),
       8,
       /follow/,
@@ -120,10 +136,11 @@ describe('verification', () => {
   });
 
   it('finds rows that were cut off the end', () => {
-    found(tampered(`DELETE FROM events WHERE seq = ${rows}`), rows, /cut off/);
-    found(tampered('DELETE FROM events WHERE seq > 3'), 4, /cut off/);
-    found(tampered('DELETE FROM events'), 1, /cut off/);
-    found(tampered('DROP TABLE events'), 1, /missing/);
+    found(tampered(`DELETE FROM event_rows WHERE seq = ${rows}`), rows, /cut off/);
+    found(tampered('DELETE FROM event_rows WHERE seq > 3'), 4, /cut off/);
+    found(tampered('DELETE FROM event_rows'), 1, /cut off/);
+    found(tampered('DROP VIEW events'), 1, /missing/);
+    found(tampered('DROP TABLE event_rows'), 1, /can't be read/);
     const gone = tampered('');
     fs.rmSync(join(gone, 'audit.sqlite'));
     found(gone, 1, /store is missing/);
@@ -145,12 +162,12 @@ describe('verification', () => {
   });
 
   it('still finds a cut after the next run has put new rows on the end', async () => {
-    const directory = tampered('DELETE FROM events WHERE seq > 12');
+    const directory = tampered('DELETE FROM event_rows WHERE seq > 12');
     const log = await openAuditLog(directory);
     for (let n = 0; n < 30; n++) log.append(log.template({ event: 'policy.loaded' }), n, {});
     await log.close();
     found(directory, 13, /rows 13 to 20 are missing/);
-    const bare = tampered('DELETE FROM events WHERE seq > 12');
+    const bare = tampered('DELETE FROM event_rows WHERE seq > 12');
     fs.rmSync(join(bare, 'head'));
     assert.equal(await catchUp(bare), 'caught_up');
     found(bare, 13, /head record is missing/);
@@ -163,7 +180,7 @@ describe('verification', () => {
     const forged = new Database(join(directory, 'audit.sqlite'));
     const all = forged.prepare('SELECT * FROM events ORDER BY seq').raw().all() as Cell[][];
     const set = forged.prepare(
-      'UPDATE events SET "decision" = ?, "prev_hash" = ?, "hash" = ? WHERE "seq" = ?',
+      'UPDATE event_rows SET "decision" = ?, "prev_hash" = ?, "hash" = ? WHERE "seq" = ?',
     );
     let hash = genesis;
     for (const cells of all) {
@@ -193,7 +210,10 @@ describe('verification', () => {
     fc.assert(
       fc.property(fc.array(text, { minLength: 1, maxLength: 5 }), (texts) => {
         store.add(
-          texts.map((each) => cellsOf({ at: 0, event: each, subject: each, groups: [each] })),
+          texts.map((each) => ({
+            template: null,
+            cells: cellsOf({ at: 0, event: each, subject: each, groups: [each] }),
+          })),
           [],
           0,
           { segment: 1, offset: 0 },
