@@ -75,7 +75,7 @@ const safe = words(`
   pg_relation_filenode pg_filenode_relation pg_collation_actual_version pg_database_collation_actual_version
   pg_timezone_names pg_timezone_abbrevs pg_available_extensions pg_available_extension_versions
   pg_extension_update_paths pg_settings_get_flags pg_show_all_settings pg_listening_channels pg_lock_status
-  pg_blocking_pids pg_safe_snapshot_blocking_pids pg_isolation_test_session_is_blocked
+  pg_blocking_pids pg_safe_snapshot_blocking_pids pg_isolation_test_session_is_blocked amvalidate
   to_regclass to_regcollation to_regnamespace to_regoper to_regoperator to_regproc to_regprocedure to_regrole
   to_regtype to_regtypemod regclass bernoulli system`);
 
