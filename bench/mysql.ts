@@ -4,7 +4,7 @@
  * Options: --quick (3 runs of 2 s, prints only), --runs N, --seconds N, --profile DIR (a CPU profile of the gateway).
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import mysql from 'mysql2/promise';
@@ -27,6 +27,8 @@ const quick = options.quick === true;
 const runs = Number(options.runs ?? (quick ? 3 : 5));
 const seconds = Number(options.seconds ?? (quick ? 2 : 5));
 const tableRows = 10_000;
+/** Of whatever else the machine was doing. */
+const loadBefore = loadavg()[0]!.toFixed(1);
 const upstreamPassword = 'bench-upstream-password';
 
 interface Path {
@@ -106,7 +108,8 @@ const page = `# What the gateway costs in front of MariaDB
 
 Measured ${new Date().toISOString().slice(0, 10)} on ${cpus()[0]?.model.trim() ?? 'an unknown processor'} (${cpus().length} cores), Node ${process.versions.node}, MariaDB ${version}; clients,
 database, relay and gateway shared the machine. Policy and audit were on, connections without TLS. The relay is one process in Node that
-hands bytes on and reads none of them; the gateway is one process. \`npm run bench:mysql\` measures again.
+hands bytes on and reads none of them; the gateway is one process. The machine's load average was ${loadBefore} before the run began.
+\`npm run bench:mysql\` measures again.
 
 sysbench \`oltp_point_select\` and \`oltp_read_only\` (BEGIN, ten lookups, four ranges of 100 rows, COMMIT), transactions a second: medians
 of ${runs} runs of ${seconds} s in rotating order; ratios are medians of those within each rotation.
