@@ -7,6 +7,7 @@ const allowed: readonly (readonly ['postgres' | 'mysql', string, string | null])
   ['postgres', 'application_name', 'x'],
   ['postgres', 'DateStyle', 'ISO, DMY'],
   ['postgres', 'statement_timeout', '0'],
+  ['postgres', 'vacuum_multixact_freeze_min_age', '0'],
   ['postgres', 'client_encoding', 'utf-8'],
   ['postgres', 'standard_conforming_strings', 'on'],
   ['postgres', 'row_security', 'off'],
