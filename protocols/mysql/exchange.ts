@@ -115,23 +115,29 @@ export class Exchange implements LinkOwner {
   #decided(admission: Admitted | Refused, then: (admitted: Admitted) => void): void {
     if (this.isOver) return;
     if (admission.effect === 'refuse') this.#client.answer(refusal(admission));
-    else if (this.gate.unjournaled) this.#afterJournal(() => then(admission));
+    else if (this.gate.unjournaled) this.#afterJournal(admission, then);
     else then(admission);
   }
 
   /** Nothing that was admitted leaves for an upstream before the journal has it. */
-  #afterJournal(then: () => void): void {
+  #afterJournal(admitted: Admitted, then: (admitted: Admitted) => void): void {
     this.gate.onJournaled((isWritten) => {
-      if (this.isOver) return;
-      if (!isWritten) this.#client.answer(refusal(this.gate.refuseUnjournaled()));
-      else {
+      if (!isWritten) this.#unjournaled(admitted);
+      else if (!this.isOver) {
         try {
-          then();
+          then(admitted);
         } catch {
           this.#client.answer(serverErrors.internal);
         }
       }
     });
+  }
+
+  /** It stands as decided where the journal takes it after all; that it did not run has to stand there too. */
+  #unjournaled(admitted: Admitted): void {
+    const error = refusal(this.gate.refuseUnjournaled());
+    for (let i = 0; i < admitted.statements; i++) admitted.completed(i, 0, 0, String(error.code));
+    if (!this.isOver) this.#client.answer(error);
   }
 
   /** The link that leave was given for, brought to the session's state. `text`: what is going to run there. */

@@ -121,7 +121,18 @@ describe('MariaDB', () => {
   });
 });
 
-test('every statement that ran has its decision, and the chain holds', async () => {
+test('what was decided and could not be journaled in time stands as completed with an error, and the chain holds', async () => {
+  const { stdout } = await world.cordon('audit', 'export', '--format', 'jsonl');
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { event: string; protocol: string; error: string | null });
+  const errors = (protocol: string) =>
+    rows.flatMap((row) =>
+      row.event === 'statement.completed' && row.protocol === protocol ? (row.error ?? []) : [],
+    );
+  assert.ok(errors('postgres').includes('42501'));
+  assert.ok(errors('mysql').includes('1142'));
   const { code } = await world.cordon('audit', 'verify');
   assert.equal(code, 0);
 });
