@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Credentials, Gate, SessionActivity, SessionControl } from '../gate.ts';
+import { TurnEndWriter } from '../turn-end.ts';
 import { type Cancellable, ownerOf, register, unregister } from './cancel.ts';
 import { isReadableCollation, relayedCapabilities } from './capabilities.ts';
 import { CommandQueue } from './command-queue.ts';
@@ -14,12 +15,13 @@ import { encodePacket } from './framing.ts';
 import { clearPasswordRequest, encodeOk, readChangeUser, readClearPassword } from './handshake.ts';
 import type { Link } from './link.ts';
 import { type Arrival, secretBytesMax } from './sign-in.ts';
-import { endGently, writeAll } from './socket-ends.ts';
+import { endGently } from './socket-ends.ts';
 
 /** A client that has sent its credentials, from there on. */
 export class ClientSession implements ClientEnd, SessionControl, Cancellable {
   sequence: number;
   readonly #client: Socket;
+  readonly #answers: TurnEndWriter;
   readonly #arrival: Arrival;
   #gate: Gate | null = null;
   #exchange: Exchange | null = null;
@@ -36,6 +38,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
   constructor(arrival: Arrival) {
     this.#arrival = arrival;
     this.#client = arrival.socket;
+    this.#answers = new TurnEndWriter(arrival.socket, () => {});
     this.#database = arrival.credentials.database;
     this.sequence = arrival.sequence - 1;
     this.#client.on('error', () => this.#gone());
@@ -169,9 +172,10 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
 
   deliver(parts: readonly Buffer[]): boolean {
     if (this.#over) return true;
-    const room = writeAll(this.#client, parts);
-    if (!room) this.#client.once('drain', () => this.#exchange?.links.resume());
-    return room;
+    for (const part of parts) this.#answers.write(part);
+    if (!this.#client.writableNeedDrain) return true;
+    this.#client.once('drain', () => this.#exchange?.links.resume());
+    return false;
   }
 
   waitFor(link: Link): void {
@@ -180,7 +184,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
 
   answer(error: ServerError): void {
     if (this.#over) return;
-    this.#client.write(encodeError(error, this.sequence + 1));
+    this.#answers.write(encodeError(error, this.sequence + 1));
     this.done();
   }
 
@@ -193,7 +197,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
 
   fatal(error: ServerError, sequence = this.sequence + 1): void {
     if (this.#over) return;
-    this.#client.write(encodeError(error, sequence));
+    this.#answers.write(encodeError(error, sequence));
     this.end();
   }
 
@@ -202,6 +206,7 @@ export class ClientSession implements ClientEnd, SessionControl, Cancellable {
     this.#over = true;
     unregister(this.#arrival.connectionId);
     this.#exchange?.end();
+    this.#answers.flush();
     endGently(this.#client);
   }
 
