@@ -80,7 +80,11 @@ const shipped: readonly [
     'stable',
   ],
   ['array_to_string obj_description pg_get_expr current_setting timezone extract', 'function', 'stable'],
-  ['set_config query_to_xml pg_read_file nextval random pg_sleep lo_import lo_get bernoulli', 'function', 'volatile'],
+  [
+    'set_config query_to_xml pg_read_file nextval random pg_sleep lo_import lo_get bernoulli',
+    'function',
+    'volatile',
+  ],
   ['pg_terminate_backend some_new_function pg_logical_slot_get_changes', 'function', 'volatile'],
   ['table_to_xml pg_stat_get_backend_activity', 'function', 'stable'],
   ['generate_series unnest jsonb_each json_array_elements regexp_split_to_table', 'function', 'immutable'],
