@@ -65,22 +65,74 @@ const isEmpty = (value: unknown): boolean =>
 
 /** The query that a skeleton spells. Throws Unsupported. */
 export function parseSkeleton(skeleton: Skeleton): Query {
+  const reader = new Reader(skeleton.leaves);
+  const query = union(
+    armsOf(skeleton.text).map((arm) => ({ ...arm, query: reader.query(parse(skeleton, arm)) })),
+  );
+  reader.finish();
+  return query;
+}
+
+/** A part of a skeleton's text; `isAll`: it stands behind UNION ALL. */
+interface Arm {
+  readonly text: string;
+  readonly start: number;
+  readonly isAll: boolean;
+}
+
+/**
+ * The SELECTs of a chain of UNIONs, or the whole text as one arm. The parser's bookkeeping of columns grows with the square of what
+ * one text names, so that it is given them one by one.
+ */
+function armsOf(text: string): readonly Arm[] {
+  const whole = [{ text, start: 0, isAll: false }];
+  const arms: Arm[] = [];
+  let depth = 0;
+  let start = 0;
+  let isAll = false;
+  for (const { 0: word, index } of text.matchAll(structure)) {
+    if (word === '(') depth++;
+    else if (word === ')') depth--;
+    else if (depth === 0) {
+      if (!/^union/i.test(word)) return whole;
+      arms.push({ text: text.slice(start, index), start, isAll });
+      start = index + word.length;
+      isAll = /all$/i.test(word);
+    }
+  }
+  arms.push({ text: text.slice(start), start, isAll });
+  return arms.every((arm) => /^\s*select\b/i.test(arm.text)) ? arms : whole;
+}
+
+/** A skeleton holds neither strings nor comments. */
+const structure = /[()]|\b(?:union(?:\s+(?:all|distinct))?|intersect|except|minus)\b/gi;
+
+function union(arms: readonly (Arm & { readonly query: Query })[]): Query {
+  const last = arms.at(-1)!.query;
+  if (arms.length === 1) return last;
+  for (const { query } of arms.slice(0, -1)) {
+    if (query.order.length > 0 || query.limited)
+      throw new Unsupported('ORDER BY or LIMIT inside a set operation');
+  }
+  return {
+    ...last,
+    arms: arms.flatMap(({ query }) => query.arms),
+    plainUnion: arms.slice(1).every((arm) => arm.isAll),
+  };
+}
+
+function parse(skeleton: Skeleton, { text, start }: Arm): unknown {
   parser ??= new sqlParser.Parser();
-  let tree: unknown;
   try {
-    tree = parser.astify(skeleton.text);
+    const tree = parser.astify(text);
+    return Array.isArray(tree) && tree.length === 1 ? tree[0] : tree;
   } catch (error) {
     const at = (error as { location?: { start?: { offset?: number } } }).location?.start?.offset;
     throw new Unsupported(
       'an error of syntax, or SQL that the gateway does not know',
-      at === undefined ? null : sourceOffset(skeleton, at),
+      at === undefined ? null : sourceOffset(skeleton, start + at),
     );
   }
-  if (Array.isArray(tree) && tree.length === 1) tree = tree[0];
-  const reader = new Reader(skeleton.leaves);
-  const query = reader.query(tree);
-  reader.finish();
-  return query;
 }
 
 /** Where in the client's text the placeholder at (or before) a skeleton offset stands. */
