@@ -35,7 +35,12 @@ model Book {\n  id Int @id @default(autoincrement())\n  title String @db.VarChar
 const { PrismaClient } = load(join(output, 'index.js'));
 const adapter = isPostgres
   ? new (load('@prisma/adapter-pg').PrismaPg)(connection)
-  : new (load('@prisma/adapter-mariadb').PrismaMariaDb)({ ...connection, ssl: await tls() });
+  : new (load('@prisma/adapter-mariadb').PrismaMariaDb)({
+      ...connection,
+      ssl: await tls(),
+      // MySQL's own accounts sign in by an RSA key of the server's where there is no TLS.
+      allowPublicKeyRetrieval: true,
+    });
 const prisma = new PrismaClient({ adapter });
 const { author, book } = prisma;
 const key = isPostgres ? 'SERIAL PRIMARY KEY' : 'INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY';
