@@ -129,6 +129,12 @@ export class ClientRequests {
       return refused === 'wait' ? 'again' : this.#refuseQuery(refused, text);
     }
     if (mayFetch.test(text) && this.#maskedPortalOpen()) return this.#refuseQuery(this.#fetchRefused());
+    // The client's rows would come behind the statements that are left.
+    if (flow.scripts.isRunning && copiesIn(admission)) {
+      return this.#refuseQuery(
+        this.#session.refuseMessage('COPY FROM STDIN in a text that makes what it uses'),
+      );
+    }
     const elsewhere = flow.elsewhere(admission.route, admission);
     if (elsewhere === 'wait') return 'again';
     if (elsewhere !== null) return this.#refuseQuery(elsewhere);

@@ -49,6 +49,8 @@ export interface Flow {
   /** Puts Queries of one text each in the place of the current one. `bare`: in a transaction of the gateway's, where none is open.
    *  A refusal: it can't be done now. null: not at all. */
   apart(texts: readonly string[], bare: boolean): Refused | 'wait' | null;
+  /** Whether the current message is one that `apart` has put there. */
+  readonly scripts: { readonly isRunning: boolean };
   /** An extended message is on its way. */
   openGroup(request: Request): void;
   /** A Query or Sync is on its way. */

@@ -33,7 +33,7 @@ export class Relay implements ResultEvents, Flow {
   readonly #results: Results;
   readonly #requests: ClientRequests;
   readonly settings = new SettingsLog();
-  readonly #scripts: Scripts;
+  readonly scripts: Scripts;
   readonly #pin: RoutePin;
   upstream: UpstreamName;
   #abort = new AbortController();
@@ -69,7 +69,7 @@ export class Relay implements ResultEvents, Flow {
     this.upstream = upstream;
     this.#lastState = state;
     this.#frames = new ClientFrames(session.limits.messageBytesMax);
-    this.#scripts = new Scripts(this.#frames);
+    this.scripts = new Scripts(this.#frames);
     this.#results = new Results(this.queue, this.#statements, this.#portals, this);
     this.#requests = new ClientRequests(this, session, this.#statements, this.#portals);
     this.#upstreamFrames = new UpstreamFrames(this.#results, (bytes) => ends.toClient(bytes));
@@ -288,19 +288,19 @@ export class Relay implements ResultEvents, Flow {
   }
 
   apart(texts: readonly string[], bare: boolean): Refused | 'wait' | null {
-    if (this.#groupOpen || this.#scripts.isRunning) return null;
+    if (this.#groupOpen || this.scripts.isRunning) return null;
     if (this.queue.length > 0) this.block('idle');
     else if (this.#status === status.failed) return transactionAborted;
     else {
       this.#flushRun();
-      this.#scripts.begin(texts, bare && this.#status === status.idle);
+      this.scripts.begin(texts, bare && this.#status === status.idle);
       this.answer = null;
     }
     return 'wait';
   }
 
   openGroup(request: Request): void {
-    this.#scripts.sent(request, false);
+    this.scripts.sent(request, false);
     this.queue.push(request);
     if (!this.#groupOpen) {
       this.#groupOpen = true;
@@ -311,7 +311,7 @@ export class Relay implements ResultEvents, Flow {
 
   endGroup(request: Request): void {
     this.queue.push(request);
-    if (this.#scripts.sent(request, true)) this.block('idle');
+    if (this.scripts.sent(request, true)) this.block('idle');
     if (this.queue.length >= inFlightMax) this.#full = true;
     this.group++;
     this.#groupOpen = false;
@@ -341,7 +341,7 @@ export class Relay implements ResultEvents, Flow {
     const before = this.#status;
     this.#status = statusByte;
     this.#readySeen = true;
-    this.#scripts.ready();
+    this.scripts.ready();
     if (statusByte === status.idle) {
       this.settings.kept();
       if (!this.#groupOpen && this.queue.length === 0) this.#pin.release();

@@ -100,3 +100,11 @@ test('names that the text moves show no masked value', async () => {
     code: '42501',
   });
 });
+
+test('a text that copies rows into what it makes is refused, and the session goes on', async () => {
+  await assert.rejects(run('create table scratch_g (n int); copy scratch_g from stdin; select 1'), {
+    code: '42501',
+  });
+  assert.equal((await run('select 1'))[0]?.rowCount, 1);
+  await assert.rejects(run('select * from scratch_g'), /does not exist/);
+});

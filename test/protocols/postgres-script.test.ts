@@ -76,6 +76,15 @@ describe('a text that is taken apart', () => {
     });
   });
 
+  it('is undone where rows of the client would be copied in, and the session goes on', async () => {
+    await withClient(async (client) => {
+      await assert.rejects(client.query('/*apart*/create table g (n int); copy g from stdin; select 1'), {
+        code: '42501',
+      });
+      await assert.rejects(client.query('select * from g'), { code: '42P01' });
+    });
+  });
+
   it('belongs to the transaction that is open', async () => {
     await withClient(async (client) => {
       await client.query('begin');
